@@ -1,0 +1,65 @@
+# The two commands: `make run` serves the wallet on http://localhost:4000, `make test` runs the suite.
+# Both need Python 3.11+ and make, and fetch everything else from PyPI and npm.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$p; break; fi; done)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+ASSETS := src/wallet/api/static/docs/.built
+assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place (npm)
+$(ASSETS): web/package-lock.json scripts/build_assets.py | $(VENV)/.installed
+	$(BIN)/python scripts/build_assets.py
+
+run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL
+	@exec $(BIN)/wallet serve
+
+test: $(VENV)/.installed-dev $(ASSETS) ## Run the suite with coverage (on a real, embedded PostgreSQL)
+	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term
+
+test-slow: $(VENV)/.installed-dev $(ASSETS) ## Run what takes long or breaks things on purpose
+	$(BIN)/python -m pytest -m slow
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint: $(VENV)/.installed-dev ## Check formatting and lint rules
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(VENV)/.installed-dev ## Check types (mypy --strict)
+	$(BIN)/mypy
+
+imports: $(VENV)/.installed-dev ## Check the floors (import-linter)
+	$(BIN)/lint-imports
+
+check: lint types imports test ## What CI runs first (at most 15 minutes on 2 cores)
+
+check-slow: test-slow ## What CI runs next: faults, races over several processes (at most 40 minutes)
+
+lock: $(VENV)/.installed-dev ## Resolve the dependencies anew into the lock files
+	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
+	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --extra dev -c requirements.lock --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.lock
+
+clean: ## Remove the environment and built files (never the data)
+	rm -rf $(VENV) src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*

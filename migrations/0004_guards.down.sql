@@ -1,0 +1,2 @@
+DROP TABLE login_delays;
+DROP TABLE guards;

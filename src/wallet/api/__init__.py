@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, problems, documents and the edge around them."""

@@ -1,0 +1,189 @@
+"""Answers about money, rendered by pure functions from what is stored.
+
+The first time and every time, a key's answer is made here from the instruction and the caller's own
+entry: so the bodies are identical to the byte, and never show the other party's account.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from wallet.application.idempotency import KeyOutcome
+from wallet.application.top_ups import TopUp
+from wallet.domain.errors import Rejected
+from wallet.domain.funding import Funding, FundingStatus, TopUpDeclined
+from wallet.domain.history import Line
+from wallet.domain.journal import Details, Entry, Kind
+from wallet.domain.ledger import Outcome
+from wallet.domain.money import display
+from wallet.domain.wallets import WalletView
+
+TOP_UP_STATUS: Mapping[FundingStatus, str] = {
+    FundingStatus.PENDING: "pending",
+    FundingStatus.SETTLED: "completed",
+    FundingStatus.DECLINED: "declined",
+}
+
+
+def moment(value: datetime) -> str:
+    """Return a time as RFC 3339 in UTC, always with six digits of a second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def balance_after(entry: Entry) -> dict[str, Any]:
+    """Return the balance of the caller's wallet after an entry."""
+    available = entry.posted_after - entry.held_after
+    return {
+        "wallet_id": str(entry.account_id),
+        "currency": entry.currency,
+        "posted": entry.posted_after,
+        "held": entry.held_after,
+        "available": available,
+        "version": entry.version,
+        "display": display(available, entry.currency),
+    }
+
+
+def balance(wallet: WalletView) -> dict[str, Any]:
+    """Return the balance of a wallet as it is now."""
+    return {
+        "wallet_id": str(wallet.id),
+        "currency": wallet.currency,
+        "posted": wallet.posted,
+        "held": wallet.held,
+        "available": wallet.available,
+        "version": wallet.version,
+        "display": display(wallet.available, wallet.currency),
+    }
+
+
+def wallet_document(wallet: WalletView) -> dict[str, Any]:
+    """Return a wallet with its balance."""
+    return {
+        "id": str(wallet.id),
+        **balance(wallet),
+        "frozen": wallet.freeze.name.lower() if wallet.freeze.name else "none",
+        "status": "open" if wallet.closed_at is None else "closed",
+        "created_at": moment(wallet.created_at),
+    }
+
+
+def transfer(outcome: Outcome) -> dict[str, Any]:
+    """Return an accepted transfer as its payer sees it."""
+    header, entry = outcome.header, outcome.entry
+    return {
+        "id": str(header.id),
+        "kind": header.kind.word,
+        "status": "completed",
+        "amount": header.amount,
+        "currency": header.currency,
+        "display": display(header.amount, header.currency),
+        "wallet_id": str(header.account_id),
+        "to_user_id": str(header.counterparty_owner_id),
+        **_written(outcome.details),
+        "booked_at": moment(outcome.booked_at),
+        "balance": None if entry is None else balance_after(entry),
+    }
+
+
+def preview(outcome: Outcome) -> dict[str, Any]:
+    """Return what a transfer would come to; its id and time are left out, for it has none."""
+    if outcome.refusal is not None:
+        facts = refusal(outcome.refusal)
+        return {"dry_run": True, "outcome": "refused", "transfer": None, "refusal": facts}
+    document = transfer(outcome)
+    del document["id"], document["booked_at"], document["status"]
+    return {"dry_run": True, "outcome": "accepted", "transfer": document, "refusal": None}
+
+
+def refusal(reason: Rejected) -> dict[str, Any]:
+    """Return why something was refused, outside of a problem."""
+    return {"code": reason.code, "title": reason.title(), **reason.facts}
+
+
+def top_up(result: TopUp) -> dict[str, Any]:
+    """Return a top-up as far as it has come."""
+    funding, entry = result.funding, result.entry
+    return {
+        "id": str(funding.id),
+        "kind": Kind.TOP_UP.word,
+        "status": TOP_UP_STATUS[funding.status],
+        "amount": funding.amount,
+        "currency": funding.currency,
+        "display": display(funding.amount, funding.currency),
+        "wallet_id": str(funding.account_id),
+        "source": funding.source,
+        "created_at": moment(funding.created_at),
+        "booked_at": None if entry is None else moment(entry.booked_at),
+        "balance": None if entry is None else balance_after(entry),
+    }
+
+
+def line(item: Line) -> dict[str, Any]:
+    """Return one line of the caller's history."""
+    entry, party = item.entry, item.counterparty
+    amount = abs(entry.posted_delta)
+    return {
+        "id": str(entry.instruction_id),
+        "kind": entry.kind.word,
+        "direction": "in" if entry.posted_delta > 0 else "out",
+        "status": "completed",
+        "amount": amount,
+        "currency": entry.currency,
+        "display": display(entry.posted_delta, entry.currency),
+        "wallet_id": str(entry.account_id),
+        "counterparty": None
+        if party is None
+        else {
+            "user_id": str(party.user_id),
+            "handle": party.handle,
+            "first_name": party.first_name,
+            "initial": party.initial,
+        },
+        **_written(item.details),
+        "booked_at": moment(entry.booked_at),
+        "balance": balance_after(entry),
+    }
+
+
+def key_outcome(found: KeyOutcome | None) -> dict[str, Any]:
+    """Return what an idempotency key has come to.
+
+    `unknown` does not say that nothing happened: the request may be under way.
+    """
+    if found is None:
+        return {"status": "unknown", "kind": None, "id": None, "resource": None, "refusal": None}
+    header = found.outcome.header
+    kind = Kind.TOP_UP if header.kind is Kind.TOP_UP_REQUEST else header.kind
+    document: dict[str, Any] = {
+        "status": "accepted",
+        "kind": kind.word,
+        "id": None,
+        "resource": None,
+        "refusal": None,
+    }
+    if found.outcome.refusal is not None:
+        return document | {"status": "refused", "refusal": refusal(found.outcome.refusal)}
+    if found.funding is None:
+        return document | {"id": str(header.id), "resource": f"/transactions/{header.id}"}
+    return document | _funding_outcome(found.funding)
+
+
+def _funding_outcome(funding: Funding) -> dict[str, Any]:
+    if funding.status is FundingStatus.DECLINED:
+        declined = refusal(TopUpDeclined(reason=funding.reason))
+        return {"status": "refused", "id": str(funding.id), "refusal": declined}
+    if funding.status is FundingStatus.PENDING:
+        return {"status": "pending", "id": str(funding.id)}
+    return {"id": str(funding.id), "resource": f"/transactions/{funding.id}"}
+
+
+def _written(details: Details | None) -> dict[str, Any]:
+    """Return note, reference and metadata; the keys sorted, as the database does not keep order."""
+    if details is None:
+        return {"note": None, "reference": None, "metadata": {}}
+    return {
+        "note": details.note,
+        "reference": details.reference,
+        "metadata": dict(sorted((details.metadata or {}).items())),
+    }

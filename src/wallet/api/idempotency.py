@@ -1,0 +1,74 @@
+"""The `Idempotency-Key` header: read from a request, told in its answer."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from wallet.application.idempotency import IdempotencyKey
+from wallet.domain.errors import Invalid
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+NAME = "Idempotency-Key"
+
+HEADER_PARAMETER: dict[str, Any] = {
+    "name": NAME,
+    "in": "header",
+    "required": False,
+    "description": "1 to 255 printable ASCII characters of your choice. Repeat a request with the "
+    "same key as often as you like: it is carried out once, and every answer is the first one. "
+    "Without one the service makes one, and you lose safe retries.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    "example": "order-4711-payment",
+}
+
+RESPONSE_HEADERS: dict[str, Any] = {
+    NAME: {"schema": {"type": "string"}, "description": "The key this answer is stored under."},
+    "Idempotency-Key-Generated": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "Present if you gave no key and the service made one.",
+    },
+    "Idempotent-Replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "Present if this is the stored answer to a repeated key.",
+    },
+}
+
+
+class IdempotencyKeyInvalid(Invalid):
+    """An idempotency key has 1 to 255 printable ASCII characters."""
+
+    code = "idempotency-key-invalid"
+
+
+class IdempotencyKeyMissing(Invalid):
+    """An Idempotency-Key header is needed for this request."""
+
+    code = "idempotency-key-missing"
+
+
+def key_of(request: Request, *, required: bool, new_key: Callable[[], str]) -> IdempotencyKey:
+    """Return the request's key, or a new one; raise if it is malformed or missing though needed."""
+    given = request.headers.getlist(NAME)
+    if not given:
+        if required:
+            raise IdempotencyKeyMissing
+        return IdempotencyKey(new_key(), given=False)
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise IdempotencyKeyInvalid
+    return IdempotencyKey(given[0])
+
+
+def money_answer(
+    document: dict[str, Any], *, status: int, key: IdempotencyKey, replayed: bool
+) -> Response:
+    """Return an answer that says which key it is stored under and whether it was given before."""
+    response = Response(orjson.dumps(document), status_code=status, media_type="application/json")
+    response.headers[NAME] = key.text
+    if not key.given:
+        response.headers["Idempotency-Key-Generated"] = "true"
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response

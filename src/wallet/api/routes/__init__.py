@@ -1,0 +1,1 @@
+"""One module a noun: its schemas on top, its routes below."""

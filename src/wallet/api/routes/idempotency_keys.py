@@ -1,0 +1,48 @@
+"""Idempotency keys: did it go through?"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import Field
+
+from wallet.api import answers
+from wallet.api.dependencies import current_person
+from wallet.api.fields import Answer, JsonObject
+from wallet.api.problems import ValidationFailed, problem_responses
+from wallet.api.routes.wallets import SIGNED_IN
+from wallet.api.state import use_cases
+from wallet.domain.sessions import Principal
+
+router = APIRouter(tags=["Transactions"])
+Person = Annotated[Principal, Depends(current_person)]
+
+
+class KeyAnswer(Answer):
+    """What a key has come to."""
+
+    status: str = Field(description="unknown, pending, accepted or refused.")
+    kind: str | None
+    id: str | None
+    resource: str | None = Field(description="Where to read what was created.")
+    refusal: JsonObject | None
+
+
+@router.get(
+    "/idempotency-keys/{key:path}",
+    operation_id="getIdempotencyKey",
+    summary="Did it go through?",
+    response_model=KeyAnswer,
+    responses=problem_responses(*SIGNED_IN, ValidationFailed),
+)
+async def get_idempotency_key(
+    request: Request,
+    key: Annotated[str, Path(min_length=1, max_length=255, pattern="^[ -~]+$")],
+    person: Person,
+) -> JsonObject:
+    """Return what the request with this key of yours has come to.
+
+    `unknown` does not mean that it did not happen: it may be under way. Repeat the request with
+    the same key, and you get its definite answer.
+    """
+    found = await use_cases(request).idempotency_keys.find(person.user_id, key)
+    return answers.key_outcome(found)

@@ -1,0 +1,101 @@
+"""Transactions: the lines of a person's history."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+
+from wallet.api import answers
+from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
+from wallet.api.dependencies import current_person
+from wallet.api.fields import Answer, JsonObject
+from wallet.api.problems import ValidationFailed, problem_responses
+from wallet.api.routes.wallets import SIGNED_IN, Balance
+from wallet.api.state import use_cases
+from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
+from wallet.domain.sessions import Principal
+from pydantic import BaseModel, ConfigDict
+
+router = APIRouter(tags=["Transactions"])
+Person = Annotated[Principal, Depends(current_person)]
+
+
+class Party(Answer):
+    """The other side, as far as you may know it."""
+
+    user_id: str
+    handle: str | None
+    first_name: str
+    initial: str
+
+
+class Transaction(Answer):
+    """One line of your history; `balance` is that of your wallet right after it."""
+
+    id: str
+    kind: str = Field(description="transfer or top-up.")
+    direction: str = Field(description="in or out.")
+    status: str
+    amount: int = Field(description="In minor units, always positive.")
+    currency: str
+    display: str = Field(description="The amount with its sign, for people.")
+    wallet_id: str
+    counterparty: Party | None
+    note: str | None
+    reference: str | None
+    metadata: dict[str, str]
+    booked_at: str
+    balance: Balance
+
+
+class TransactionPage(Answer):
+    """Some lines, newest first; ask for the rest with `cursor`."""
+
+    items: list[Transaction]
+    next_cursor: str | None
+
+
+class PageQuery(BaseModel):
+    """Which part of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=PAGE_LIMIT_MAX)
+    cursor: str | None = Field(None, max_length=CURSOR_LENGTH_MAX)
+
+
+@router.get(
+    "/transactions",
+    operation_id="listTransactions",
+    summary="See everything that moved",
+    response_model=TransactionPage,
+    responses=problem_responses(*SIGNED_IN, ValidationFailed, CursorInvalid),
+)
+async def list_transactions(
+    request: Request, person: Person, query: Annotated[PageQuery, Query()]
+) -> JsonObject:
+    """Return the history of all your wallets, newest first, 50 lines at a time by default.
+
+    Follow `next_cursor` until it is null. New movements do not disturb the pages that follow.
+    """
+    before = None if query.cursor is None else decode_cursor(query.cursor)
+    page = await use_cases(request).activity.page(
+        person.user_id, before_versions=before, limit=query.limit
+    )
+    return {
+        "items": [answers.line(line) for line in page.lines],
+        "next_cursor": None if page.next_versions is None else encode_cursor(page.next_versions),
+    }
+
+
+@router.get(
+    "/transactions/{id}",
+    operation_id="getTransaction",
+    summary="See one movement",
+    response_model=Transaction,
+    responses=problem_responses(*SIGNED_IN, ValidationFailed, TransactionNotFound),
+)
+async def get_transaction(request: Request, id: UUID, person: Person) -> dict[str, Any]:  # noqa: A002
+    """Return one line of your history by the id that the transfer or top-up was answered with."""
+    return answers.line(await use_cases(request).activity.line(person.user_id, id))

@@ -1,0 +1,142 @@
+"""The one way money moves: any number of instructions in one database transaction.
+
+Lock, read earlier outcomes, decide, save, commit. A single transfer is a batch of one; there is no
+second path. Carrying a batch out again is always safe, because every instruction has a key: that
+is also how an unknown outcome becomes known (the locks of a commit still under way are waited for).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from uuid import UUID
+
+from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
+from wallet.domain.errors import OutcomeUnknown
+from wallet.domain.ledger import Instruction, Outcome, Result
+
+TRIES_MAX = 5
+BACKOFF_FIRST_S = 0.02
+BACKOFF_MAX_S = 0.4
+DEADLINE_S = 3.5
+
+Observer = Callable[[Sequence[Instruction], Sequence[Result]], None]
+
+
+class KeyTakenMeanwhile(Exception):
+    """Another transaction used one of the keys first: its outcome can be read now."""
+
+
+def _unobserved(instructions: Sequence[Instruction], results: Sequence[Result]) -> None:
+    """Look away."""
+
+
+class LedgerWriter:
+    """Carries out instructions, all or none of a batch, each with an outcome of its own."""
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWorkFactory,
+        *,
+        deadline_s: float = DEADLINE_S,
+        observe: Observer = _unobserved,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._deadline_s = deadline_s
+        self._observe = observe
+        self._random = Random()  # noqa: S311 - it spreads retries and guards nothing
+
+    async def carry_out(
+        self, instructions: Sequence[Instruction], stripe: int = 0
+    ) -> Sequence[Result]:
+        """Return one result per instruction, in order; refusals and errors are values here.
+
+        An `OutcomeUnknown` says that the instruction may or may not have been carried out; any
+        other error says that it was not. Takes at most `deadline_s` for a batch.
+        """
+        results = await self._within_deadline(instructions, stripe)
+        self._observe(instructions, results)
+        return results
+
+    async def preview(self, instruction: Instruction) -> Result:
+        """Return what would become of an instruction now; nothing is locked and nothing stored."""
+        async with self._unit_of_work() as work:
+            book = await work.ledger.peek(_account_ids([instruction], 0), 0)
+            return book.decide([instruction])[0]
+
+    async def _within_deadline(
+        self, instructions: Sequence[Instruction], stripe: int
+    ) -> Sequence[Result]:
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._with_retries(instructions, stripe)
+        except TimeoutError:
+            return [OutcomeUnknown() for _ in instructions]
+
+    async def _with_retries(
+        self, instructions: Sequence[Instruction], stripe: int
+    ) -> Sequence[Result]:
+        unknown = False
+        for attempt in range(TRIES_MAX):
+            if attempt:
+                await asyncio.sleep(self._pause_s(attempt))
+            try:
+                return await self._once(instructions, stripe)
+            except KeyTakenMeanwhile:
+                continue
+            except Interrupted:
+                continue
+            except OutcomeUnknown:
+                unknown = True
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not hit neighbours
+                if unknown:
+                    return [OutcomeUnknown() for _ in instructions]
+                if len(instructions) == 1:
+                    return [error]
+                return await self._one_by_one(instructions, stripe)
+        failure = OutcomeUnknown if unknown else Interrupted
+        return [failure() for _ in instructions]
+
+    async def _one_by_one(
+        self, instructions: Sequence[Instruction], stripe: int
+    ) -> Sequence[Result]:
+        """Let only the poisonous instruction fail."""
+        results: list[Result] = []
+        for instruction in instructions:
+            results += await self._with_retries([instruction], stripe)
+        return results
+
+    async def _once(self, instructions: Sequence[Instruction], stripe: int) -> Sequence[Result]:
+        async with self._unit_of_work() as work:
+            book = await work.ledger.lock(_account_ids(instructions, stripe), stripe)
+            book.earlier.update(await work.ledger.outcomes([i.header.key for i in instructions]))
+            places = [
+                (i.header.account_id, i.funding_id)
+                for i in instructions
+                if i.funding_id is not None
+            ]
+            if places:
+                book.fundings.update(await work.ledger.fundings(places))
+            results = book.decide(instructions)
+            if book.outcomes:
+                if not await work.ledger.save(book):
+                    raise KeyTakenMeanwhile
+                await work.commit()
+        return results
+
+    def _pause_s(self, attempt: int) -> float:
+        """Full jitter: anything up to a bound that doubles."""
+        return self._random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**attempt))
+
+
+def _account_ids(instructions: Sequence[Instruction], stripe: int) -> list[UUID]:
+    ids = {id_ for instruction in instructions for id_ in instruction.account_ids(stripe)}
+    return sorted(ids, key=lambda id_: id_.int)
+
+
+def definite(result: Result) -> Outcome:
+    """Return an accepted outcome; raise the refusal or error at the caller's door."""
+    if isinstance(result, Exception):
+        raise result
+    if result.refusal is not None:
+        raise result.refusal.again() if result.replayed else result.refusal
+    return result

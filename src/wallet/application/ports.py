@@ -1,0 +1,77 @@
+"""What the use cases about people need of the world: hashing, tokens, mail, time and randomness."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+Clock = Callable[[], datetime]
+"""Returns the present time, aware and in UTC."""
+
+NewId = Callable[[], UUID]
+"""Makes a UUIDv7."""
+
+NewSecret = Callable[[], str]
+"""Makes an opaque token of 256 random bits, safe in a URL."""
+
+ReportError = Callable[[BaseException], object]
+"""Told of what went wrong where nobody waits for an answer."""
+
+
+class PasswordHasher(Protocol):
+    """Slow, salted hashes; at most a few at a time. Raises `Overloaded` when too many wait."""
+
+    async def hash(self, password: str) -> str:
+        """Return a new hash with the present parameters."""
+        ...
+
+    async def verify(self, password: str, stored: str | None) -> bool:
+        """Return whether a hash is this password's; without a hash, work as long and say no."""
+        ...
+
+    def needs_update(self, stored: str) -> bool:
+        """Return whether a hash was made with other parameters than the present ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What a verified access token says."""
+
+    user_id: UUID
+    session_id: UUID
+    expires_at: datetime
+
+
+class TokenIssuer(Protocol):
+    """Signs access tokens and verifies its own."""
+
+    def issue(self, user_id: UUID, session_id: UUID, now: datetime, expires_at: datetime) -> str:
+        """Return a signed token, valid from `now` until `expires_at`."""
+        ...
+
+    def verify(self, token: str, now: datetime) -> AccessToken:
+        """Return what a token says; raise `TokenInvalid` or `TokenExpired`."""
+        ...
+
+    def jwks(self) -> Mapping[str, Any]:
+        """Return the public keys as a JSON Web Key Set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A plain-text mail to one address."""
+
+    recipient: str
+    subject: str
+    text: str
+
+
+class Mailer(Protocol):
+    """Sends mail."""
+
+    async def send(self, message: Message) -> None:
+        """Send a message; may take seconds and may raise anything."""
+        ...

@@ -1,0 +1,58 @@
+"""The unit of work: one database transaction and the repositories that belong to it.
+
+Leaving it without `commit()` rolls back. Errors of the store come out as the domain's:
+`Interrupted` (nothing was committed), `OutcomeUnknown` (the commit may or may not have happened),
+or the domain error that a named constraint stands for.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from wallet.domain.errors import Unavailable
+from wallet.domain.events import Events
+from wallet.domain.funding import Fundings
+from wallet.domain.history import History
+from wallet.domain.ledger import Ledger
+from wallet.domain.sessions import MailTokens, Sessions
+from wallet.domain.users import Users
+from wallet.domain.wallets import Wallets
+
+
+class Interrupted(Unavailable):
+    """The database could not be reached or gave way to others; nothing was done."""
+
+    code = "database-unavailable"
+
+
+class UnitOfWork(Protocol):
+    """One transaction; use as an async context manager and `commit()` at its end."""
+
+    ledger: Ledger
+    wallets: Wallets
+    fundings: Fundings
+    history: History
+    users: Users
+    sessions: Sessions
+    mail_tokens: MailTokens
+    events: Events
+
+    async def __aenter__(self) -> Self:
+        """Begin; raise `Interrupted` if no connection can be had in time."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Roll back whatever was not committed."""
+        ...
+
+    async def commit(self) -> None:
+        """Make everything durable; raise `OutcomeUnknown` if the answer got lost."""
+        ...
+
+
+UnitOfWorkFactory = Callable[[], UnitOfWork]

@@ -1,0 +1,24 @@
+"""Everything the outside can ask for, in one place for the composition root to fill."""
+
+from dataclasses import dataclass
+
+from wallet.application.activity import Activity
+from wallet.application.idempotency import IdempotencyKeys
+from wallet.application.log_in import LogIn
+from wallet.application.people import People
+from wallet.application.top_ups import TopUps
+from wallet.application.transfers import Transfers
+from wallet.application.wallets import WalletKeeping
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """One object per noun; each owns its transactions."""
+
+    people: People
+    log_in: LogIn
+    wallets: WalletKeeping
+    transfers: Transfers
+    top_ups: TopUps
+    activity: Activity
+    idempotency_keys: IdempotencyKeys

@@ -1,0 +1,1 @@
+"""The domain: entities, rules and errors of the wallet, pure Python without input or output."""

@@ -1,0 +1,137 @@
+"""Ledger accounts: what they hold, what they may hold, and who may move it.
+
+A wallet is one account of a person in one currency. Money enters and leaves only through *system
+accounts*, which may be below zero and come in `STRIPES` per currency, so that two batches at the
+same time need not wait for each other's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntFlag, StrEnum
+from functools import lru_cache
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from wallet.domain.errors import Rejected
+from wallet.domain.money import BALANCE_MAX, Currency
+
+STRIPES = 16
+GENESIS_HASH = bytes(32)
+"""What stands in for the hash before an account's first entry."""
+
+
+class Purpose(StrEnum):
+    """What an account is for."""
+
+    WALLET = "wallet"
+    FUNDING = "funding"
+
+
+class Freeze(IntFlag):
+    """Which directions an operator has frozen."""
+
+    NONE = 0
+    SEND = 1
+    RECEIVE = 2
+    BOTH = 3
+
+
+class InsufficientFunds(Rejected):
+    """The wallet does not hold enough available money."""
+
+    code = "insufficient-funds"
+
+
+class BalanceLimitExceeded(Rejected):
+    """The balance would leave the range that this service keeps exact."""
+
+    code = "balance-limit-exceeded"
+
+
+class WalletFrozen(Rejected):
+    """The wallet is frozen in this direction."""
+
+    code = "wallet-frozen"
+
+
+class WalletClosed(Rejected):
+    """The wallet is closed."""
+
+    code = "wallet-closed"
+
+
+@dataclass(slots=True)
+class Account:
+    """One account as its lock shows it; a working copy that lives as long as its `Book`.
+
+    `posted`, `held` and `floor` are minor units; `head_hash` is the hash of entry `version`, and
+    `head_booked_at` its time (None before the first entry).
+    """
+
+    id: UUID
+    currency: Currency
+    purpose: Purpose
+    owner_id: UUID | None
+    posted: int = 0
+    held: int = 0
+    version: int = 0
+    head_hash: bytes = GENESIS_HASH
+    head_booked_at: datetime | None = None
+    floor: int = 0
+    freeze: Freeze = Freeze.NONE
+    closed: bool = False
+
+    @property
+    def available(self) -> int:
+        """What may be spent or held, in minor units, not counting an overdraft."""
+        return self.posted - self.held
+
+    def refuse_debit(self, amount: int) -> Rejected | None:
+        """Return why `amount` (minor units) cannot leave this account, or None if it can."""
+        if self.closed:
+            return WalletClosed(wallet_id=str(self.id))
+        if self.freeze & Freeze.SEND:
+            return WalletFrozen(wallet_id=str(self.id), direction="send")
+        if self.available - amount < self.floor:
+            return InsufficientFunds(
+                wallet_id=str(self.id),
+                currency=self.currency,
+                available=self.available,
+                amount=amount,
+            )
+        return None
+
+    def refuse_credit(self, amount: int, *, settled: bool = False) -> Rejected | None:
+        """Return why `amount` (minor units) cannot enter this account, or None if it can.
+
+        `settled` money has left its source already, so a freeze does not turn it away. The facts
+        name nothing of the account's balance: the caller may be somebody else.
+        """
+        if self.closed:
+            return WalletClosed()
+        if self.freeze & Freeze.RECEIVE and not settled:
+            return WalletFrozen(direction="receive")
+        if self.posted + amount > BALANCE_MAX:
+            return BalanceLimitExceeded(maximum=BALANCE_MAX)
+        return None
+
+
+@lru_cache(maxsize=4096)
+def system_account_id(purpose: Purpose, currency: str, stripe: int) -> UUID:
+    """Return the id of a system account; it follows from what the account is."""
+    return uuid5(NAMESPACE_URL, f"wallet:system:{purpose}:{currency}:{stripe}")
+
+
+def system_accounts(currency: Currency) -> list[Account]:
+    """Return every system account that `currency` needs, all stripes, untouched."""
+    return [
+        Account(
+            id=system_account_id(purpose, currency, stripe),
+            currency=currency,
+            purpose=purpose,
+            owner_id=None,
+            floor=-BALANCE_MAX,
+        )
+        for purpose in Purpose
+        if purpose is not Purpose.WALLET
+        for stripe in range(STRIPES)
+    ]

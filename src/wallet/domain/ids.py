@@ -1,0 +1,22 @@
+"""Identifiers: UUIDs of version 7 (RFC 9562), made of a time and randomness that come in."""
+
+from uuid import UUID
+
+RANDOM_BYTES = 10
+_TIME_MAX_MS = 1 << 48
+
+
+def uuid7(now_ms: int, random: bytes) -> UUID:
+    """Return a UUIDv7 of a time (ms since 1970, UTC) and 10 random bytes.
+
+    Ids made later sort later, to the millisecond; 74 of the random bits are kept. Raises
+    `ValueError` for a time that does not fit 48 bits or for another number of bytes.
+    """
+    if not 0 <= now_ms < _TIME_MAX_MS:
+        raise ValueError("the time does not fit a UUIDv7")
+    if len(random) != RANDOM_BYTES:
+        raise ValueError(f"a UUIDv7 needs {RANDOM_BYTES} random bytes")
+    bits = int.from_bytes(random, "big")
+    high = (now_ms << 16) | 0x7000 | (bits >> 62 & 0x0FFF)
+    low = 0x8000_0000_0000_0000 | (bits & 0x3FFF_FFFF_FFFF_FFFF)
+    return UUID(int=high << 64 | low)

@@ -1,0 +1,145 @@
+"""What must hold of the books at every instant, as named checks that say where it does not.
+
+The same code runs in the tests, in `wallet verify` and in the background audit.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from wallet.domain.accounts import GENESIS_HASH
+from wallet.domain.journal import Details, Entry, entry_hash, microseconds
+from wallet.domain.money import BALANCE_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where the books are not what they should be."""
+
+    invariant: str
+    account_id: UUID | None
+    version: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = "" if self.account_id is None else f" account {self.account_id}"
+        place += "" if self.version is None else f" version {self.version}"
+        return f"{self.invariant}:{place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account as its row says it is."""
+
+    id: UUID
+    currency: str
+    posted: int
+    held: int
+    version: int
+    head_hash: bytes
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as its row says it is, with what is kept of its details.
+
+    `details_state` is `none`, `kept` or `erased`.
+    """
+
+    entry: Entry
+    details: Details | None
+    details_state: str
+
+
+def stream_violations(account: AccountState, entries: Iterable[StoredEntry]) -> Iterator[Violation]:
+    """Check one account against its whole stream of entries, in order of version."""
+    posted = held = version = 0
+    previous_hash = GENESIS_HASH
+    last_booked_at = None
+    for stored in entries:
+        entry = stored.entry
+        version += 1
+        if entry.version != version:
+            yield Violation("versions-gap-free", account.id, entry.version, f"expected {version}")
+            version = entry.version
+        posted += entry.posted_delta
+        held += entry.held_delta
+        yield from _entry_violations(account, stored, posted, held, previous_hash)
+        if last_booked_at is not None and entry.booked_at < last_booked_at:
+            yield Violation("time-non-decreasing", account.id, version, "booked before the last")
+        last_booked_at = entry.booked_at
+        previous_hash = entry.hash
+        posted, held = entry.posted_after, entry.held_after
+    if (account.posted, account.held) != (posted, held):
+        yield Violation(
+            "balance-equals-entries",
+            account.id,
+            None,
+            f"the account says {account.posted}/{account.held}, its entries {posted}/{held}",
+        )
+    if account.version != version:
+        yield Violation(
+            "version-equals-entries", account.id, None, f"{account.version}, not {version}"
+        )
+    if account.head_hash != previous_hash:
+        yield Violation("head-hash", account.id, None, "is not that of the last entry")
+    if account.posted - account.held < account.floor:
+        yield Violation("available-not-below-floor", account.id, None, "is below")
+
+
+def _entry_violations(
+    account: AccountState, stored: StoredEntry, posted: int, held: int, previous_hash: bytes
+) -> Iterator[Violation]:
+    entry = stored.entry
+    if (entry.posted_after, entry.held_after) != (posted, held):
+        yield Violation(
+            "running-balance", account.id, entry.version, "does not follow from the one before"
+        )
+    if entry.currency != account.currency:
+        yield Violation("one-currency", account.id, entry.version, entry.currency)
+    if not -BALANCE_MAX <= entry.posted_after <= BALANCE_MAX or entry.held_after < 0:
+        yield Violation("balance-in-range", account.id, entry.version, str(entry.posted_after))
+    if entry.hash != expected_hash(entry, previous_hash):
+        yield Violation("hash-chain", account.id, entry.version, "the hash is not that of the row")
+    yield from _details_violations(account, stored)
+
+
+def _details_violations(account: AccountState, stored: StoredEntry) -> Iterator[Violation]:
+    entry = stored.entry
+    place = (account.id, entry.version)
+    if stored.details is not None:
+        if stored.details.digest != entry.details_digest:
+            yield Violation("details-digest", *place, "the details are not those that were hashed")
+    elif entry.details_digest is not None and stored.details_state == "none":
+        yield Violation("details-kept", *place, "the details are missing and were not erased")
+    elif entry.details_digest is None and stored.details_state != "none":
+        yield Violation("details-digest", *place, "there were no details when it was booked")
+
+
+def expected_hash(entry: Entry, previous_hash: bytes) -> bytes:
+    """Return the hash that an entry should have after the one before it."""
+    return entry_hash(
+        previous_hash,
+        entry.account_id,
+        entry.version,
+        entry.instruction_id,
+        entry.kind,
+        entry.currency,
+        entry.posted_delta,
+        entry.held_delta,
+        entry.posted_after,
+        entry.held_after,
+        entry.counterparty_id,
+        microseconds(entry.booked_at),
+        entry.details_digest,
+    )
+
+
+def unbalanced_violations(sums: Mapping[tuple[UUID, str], int]) -> Iterator[Violation]:
+    """Check that the legs of each instruction sum to zero in each currency."""
+    for (instruction_id, currency), total in sums.items():
+        if total:
+            yield Violation(
+                "legs-sum-to-zero", None, None, f"{instruction_id} by {total} {currency}"
+            )

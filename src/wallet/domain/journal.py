@@ -1,0 +1,141 @@
+"""The journal: append-only entries, one gap-free and hash-chained stream per account.
+
+The hash is final from day one: what it covers, in which order and in which width, never changes.
+Test vectors are committed in `tests/unit/journal_vectors.json`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from hashlib import sha256
+from struct import Struct
+from uuid import UUID
+
+from wallet.domain.money import Currency
+
+HASH_DOMAIN = b"wallet-entry-v1"
+NOBODY = UUID(int=0)
+NO_DETAILS = bytes(32)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ENTRY_LAYOUT = Struct(">15s32s16sQ16sH3sqqqq16sQ32s")
+
+
+class Kind(IntEnum):
+    """What an instruction does. The numbers are hashed and stored: they never change."""
+
+    TRANSFER = 1
+    TOP_UP_REQUEST = 2
+    TOP_UP = 3
+    TOP_UP_DECLINE = 4
+
+    @property
+    def word(self) -> str:
+        """The word for it on the wire, such as `top-up`."""
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What people wrote about a movement; the only part of the journal that can be erased."""
+
+    salt: bytes
+    note: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over the 32-byte salt and the canonical note, reference and metadata."""
+        return sha256(
+            self.salt + canonical_details(self.note, self.reference, self.metadata)
+        ).digest()
+
+
+def canonical_details(
+    note: str | None, reference: str | None, metadata: Mapping[str, str] | None
+) -> bytes:
+    """Return the one byte form of these details: sorted, compact JSON in UTF-8."""
+    return canonical({"metadata": dict(metadata or {}), "note": note, "reference": reference})
+
+
+def canonical(value: object) -> bytes:
+    """Return the one byte form of a JSON value: keys sorted, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One leg of a movement, before it is booked: deltas in minor units."""
+
+    account_id: UUID
+    posted_delta: int
+    held_delta: int = 0
+    counterparty_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One booked change of one account. Amounts are minor units; `booked_at` is UTC."""
+
+    account_id: UUID
+    version: int
+    instruction_id: UUID
+    kind: Kind
+    currency: Currency
+    posted_delta: int
+    held_delta: int
+    posted_after: int
+    held_after: int
+    counterparty_id: UUID | None
+    booked_at: datetime
+    details_digest: bytes | None
+    hash: bytes
+
+    @property
+    def event_id(self) -> str:
+        """The id of this entry as an event: `<account>:<version>`."""
+        return f"{self.account_id}:{self.version}"
+
+
+def microseconds(moment: datetime) -> int:
+    """Return whole microseconds since 1970 in UTC; exact, which a float would not be."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def entry_hash(
+    previous_hash: bytes,
+    account_id: UUID,
+    version: int,
+    instruction_id: UUID,
+    kind: int,
+    currency: str,
+    posted_delta: int,
+    held_delta: int,
+    posted_after: int,
+    held_after: int,
+    counterparty_id: UUID | None,
+    booked_at_us: int,
+    details_digest: bytes | None,
+) -> bytes:
+    """Return the SHA-256 that chains an entry to the one before it: fixed width, big endian."""
+    return sha256(
+        _ENTRY_LAYOUT.pack(
+            HASH_DOMAIN,
+            previous_hash,
+            account_id.bytes,
+            version,
+            instruction_id.bytes,
+            kind,
+            currency.encode(),
+            posted_delta,
+            held_delta,
+            posted_after,
+            held_after,
+            (counterparty_id or NOBODY).bytes,
+            booked_at_us,
+            details_digest or NO_DETAILS,
+        )
+    ).digest()

@@ -1,0 +1,1 @@
+"""Everything that speaks SQL; asyncpg is imported nowhere else."""

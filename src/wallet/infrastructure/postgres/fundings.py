@@ -1,0 +1,61 @@
+"""Fundings on PostgreSQL: written under their wallet's lock, read without it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from wallet.domain.funding import Funding, FundingStatus
+from wallet.infrastructure.postgres.errors import translated
+from wallet.infrastructure.postgres.pool import Connection, Record
+
+SAVE_FUNDINGS = """
+INSERT INTO fundings (id, account_id, owner_id, amount, currency, source, status, reason,
+                      created_at, decided_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
+                     $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[])
+ON CONFLICT (account_id, id) DO UPDATE
+SET status = excluded.status, reason = excluded.reason, decided_at = excluded.decided_at
+WHERE fundings.status = 'pending'
+"""
+
+GET = "SELECT * FROM fundings WHERE account_id = $1 AND id = $2"
+
+PENDING = """
+SELECT * FROM fundings WHERE status = 'pending' AND created_at < $1
+ORDER BY created_at LIMIT $2
+"""
+
+
+def funding_of(row: "Record") -> Funding:
+    """Map a row to a funding."""
+    return Funding(
+        id=row["id"],
+        account_id=row["account_id"],
+        owner_id=row["owner_id"],
+        amount=row["amount"],
+        currency=row["currency"],
+        source=row["source"],
+        status=FundingStatus(row["status"]),
+        created_at=row["created_at"],
+        decided_at=row["decided_at"],
+        reason=row["reason"],
+    )
+
+
+class PostgresFundings:
+    """Reads fundings in the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(self, account_id: UUID, funding_id: UUID) -> Funding | None:
+        """Return one funding, or None."""
+        with translated():
+            row = await self._connection.fetchrow(GET, account_id, funding_id)
+        return None if row is None else funding_of(row)
+
+    async def pending(self, *, before: datetime, limit: int) -> Sequence[Funding]:
+        """Return pending fundings created before a moment, oldest first."""
+        with translated():
+            rows = await self._connection.fetch(PENDING, before, limit)
+        return [funding_of(row) for row in rows]

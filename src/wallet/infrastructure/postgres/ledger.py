@@ -1,0 +1,318 @@
+"""The books on PostgreSQL: lock in one statement, write in a later one, compare the counts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from wallet.domain.accounts import Account, Freeze, Purpose
+from wallet.domain.errors import Rejected, rejection_of
+from wallet.domain.funding import Funding
+from wallet.domain.journal import Details, Entry, Kind
+from wallet.domain.ledger import Book, Header, Key, LedgerInvariantBroken, Outcome
+from wallet.domain.money import Currency
+from wallet.infrastructure.identifiers import new_id
+from wallet.infrastructure.postgres.errors import translated
+from wallet.infrastructure.postgres.fundings import SAVE_FUNDINGS, funding_of
+from wallet.infrastructure.postgres.pool import Connection, Record
+
+# The clock is read outside of the locking query, which makes each row's reading later than its
+# lock: inside it, the time could be from before the wait.
+LOCK = """
+SELECT locked.*, clock_timestamp() AS locked_at
+FROM (
+    SELECT id, currency, purpose, owner_id, posted, held, version, head_hash, head_booked_at,
+           floor, frozen, closed_at
+    FROM accounts WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+) AS locked
+"""
+
+PEEK = """
+SELECT id, currency, purpose, owner_id, posted, held, version, head_hash, head_booked_at,
+       floor, frozen, closed_at, clock_timestamp() AS locked_at
+FROM accounts WHERE id = ANY($1::uuid[])
+"""
+
+OUTCOMES = """
+SELECT i.id, i.kind, i.scope, i.key_digest, i.fingerprint, i.account_id, i.currency, i.amount,
+       i.owner_id, i.counterparty_id, i.counterparty_owner_id, i.booked_at,
+       i.refusal_code, i.refusal_facts,
+       e.version, e.posted_delta, e.held_delta, e.posted_after, e.held_after, e.details_digest,
+       e.hash, d.salt, d.note, d.reference, d.metadata
+FROM unnest($1::text[], $2::bytea[]) AS wanted (scope, key_digest)
+JOIN instructions i ON i.scope = wanted.scope AND i.key_digest = wanted.key_digest
+LEFT JOIN entries e ON e.account_id = i.account_id AND e.instruction_id = i.id
+LEFT JOIN details d ON d.account_id = i.account_id AND d.instruction_id = i.id
+"""
+
+FUNDINGS = """
+SELECT f.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, id)
+JOIN fundings f ON f.account_id = wanted.account_id AND f.id = wanted.id
+"""
+
+# One round trip writes everything; nothing is locked here that LOCK has not locked before.
+SAVE = """
+WITH new_entries AS (
+    INSERT INTO entries (account_id, version, instruction_id, kind, currency, posted_delta,
+                         held_delta, posted_after, held_after, counterparty_id, booked_at,
+                         details_digest, hash)
+    SELECT account_id, version, instruction_id, kind, currency, posted_delta, held_delta,
+           posted_after, held_after, counterparty_id, $1, details_digest, hash
+    FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::smallint[], $6::text[], $7::bigint[],
+                $8::bigint[], $9::bigint[], $10::bigint[], $11::uuid[], $12::bytea[], $13::bytea[])
+        AS e (account_id, version, instruction_id, kind, currency, posted_delta, held_delta,
+              posted_after, held_after, counterparty_id, details_digest, hash)
+    RETURNING 1
+), new_instructions AS (
+    INSERT INTO instructions (id, account_id, kind, scope, key_digest, fingerprint, currency,
+                              amount, owner_id, counterparty_id, counterparty_owner_id,
+                              booked_at, refusal_code, refusal_facts)
+    SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
+           counterparty_id, counterparty_owner_id, $1, refusal_code, refusal_facts::jsonb
+    FROM unnest($14::uuid[], $15::uuid[], $16::smallint[], $17::text[], $18::bytea[],
+                $19::bytea[], $20::text[], $21::bigint[], $22::uuid[], $23::uuid[], $24::uuid[],
+                $25::text[], $26::text[])
+        AS i (id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
+              counterparty_id, counterparty_owner_id, refusal_code, refusal_facts)
+    ON CONFLICT ON CONSTRAINT instructions_key_used_once DO NOTHING
+    RETURNING 1
+), changed_accounts AS (
+    UPDATE accounts
+    SET posted = c.posted, held = c.held, version = c.version, head_hash = c.head_hash,
+        head_booked_at = $1
+    FROM unnest($27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bytea[])
+        AS c (id, posted, held, version, head_hash)
+    WHERE accounts.id = c.id AND accounts.version < c.version
+    RETURNING 1
+), new_batch AS (
+    INSERT INTO batches (id, account_ids, versions, booked_at)
+    SELECT $32::uuid, $27, $30, $1 WHERE cardinality($27::uuid[]) > 0
+)
+SELECT (SELECT count(*) FROM new_entries) AS entries,
+       (SELECT count(*) FROM new_instructions) AS instructions,
+       (SELECT count(*) FROM changed_accounts) AS accounts
+"""
+
+SAVE_DETAILS = """
+INSERT INTO details (account_id, instruction_id, salt, note, reference, metadata)
+SELECT account_id, instruction_id, salt, note, reference, metadata::jsonb
+FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::text[])
+    AS d (account_id, instruction_id, salt, note, reference, metadata)
+"""
+
+
+def account_of(row: "Record") -> Account:
+    """Map a row of LOCK or PEEK to an account."""
+    return Account(
+        row["id"],
+        row["currency"],
+        Purpose(row["purpose"]),
+        row["owner_id"],
+        row["posted"],
+        row["held"],
+        row["version"],
+        row["head_hash"],
+        row["head_booked_at"],
+        row["floor"],
+        Freeze(row["frozen"]),
+        row["closed_at"] is not None,
+    )
+
+
+def header_of(row: "Record") -> Header:
+    """Map a row of OUTCOMES to what was asked."""
+    return Header(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        scope=row["scope"],
+        key_digest=row["key_digest"],
+        fingerprint=row["fingerprint"],
+        account_id=row["account_id"],
+        currency=Currency(row["currency"]),
+        amount=row["amount"],
+        owner_id=row["owner_id"],
+        counterparty_id=row["counterparty_id"],
+        counterparty_owner_id=row["counterparty_owner_id"],
+    )
+
+
+def details_of(row: "Record") -> Details | None:
+    """Map the details of a row, or None if there are none (any more)."""
+    if row["salt"] is None:
+        return None
+    metadata = row["metadata"]
+    return Details(
+        salt=row["salt"],
+        note=row["note"],
+        reference=row["reference"],
+        metadata=None if metadata is None else json.loads(metadata),
+    )
+
+
+def outcome_of(row: "Record") -> Outcome:
+    """Map a row of OUTCOMES to what became of the instruction."""
+    header = header_of(row)
+    refusal: Rejected | None = None
+    entry: Entry | None = None
+    if row["refusal_code"] is not None:
+        refusal = rejection_of(row["refusal_code"], json.loads(row["refusal_facts"]))
+    if row["version"] is not None:
+        entry = Entry(
+            account_id=header.account_id,
+            version=row["version"],
+            instruction_id=header.id,
+            kind=header.kind,
+            currency=header.currency,
+            posted_delta=row["posted_delta"],
+            held_delta=row["held_delta"],
+            posted_after=row["posted_after"],
+            held_after=row["held_after"],
+            counterparty_id=header.counterparty_id,
+            booked_at=row["booked_at"],
+            details_digest=row["details_digest"],
+            hash=row["hash"],
+        )
+    return Outcome(header, row["booked_at"], refusal, entry, details_of(row))
+
+
+class PostgresLedger:
+    """The books, inside the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        """Lock accounts in id order; `booked_at` is not before any of their last entries."""
+        with translated():
+            return _book(await self._connection.fetch(LOCK, account_ids), stripe)
+
+    async def peek(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        """Return the accounts as they are, without waiting for anybody."""
+        with translated():
+            return _book(await self._connection.fetch(PEEK, account_ids), stripe)
+
+    async def outcomes(self, keys: Sequence[Key]) -> Mapping[Key, Outcome]:
+        """Return what the keys have come to before."""
+        with translated():
+            rows = await self._connection.fetch(
+                OUTCOMES, [scope for scope, _ in keys], [digest for _, digest in keys]
+            )
+        outcomes = map(outcome_of, rows)
+        return {outcome.header.key: outcome for outcome in outcomes}
+
+    async def fundings(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, Funding]:
+        """Return the fundings at these (account id, funding id)."""
+        with translated():
+            rows = await self._connection.fetch(
+                FUNDINGS, [account for account, _ in places], [id_ for _, id_ in places]
+            )
+        return {row["id"]: funding_of(row) for row in rows}
+
+    async def save(self, book: Book) -> bool:
+        """Write what the book decided; False if a key was taken by somebody else meanwhile."""
+        if not book.outcomes:
+            return True
+        accounts = book.changed_accounts()
+        with translated():
+            counts = await self._connection.fetchrow(SAVE, *_save_arguments(book, accounts))
+            assert counts is not None  # noqa: S101 - a SELECT of counts has one row
+            if counts["instructions"] < len(book.outcomes):
+                return False
+            if (counts["entries"], counts["accounts"]) != (len(book.entries), len(accounts)):
+                raise LedgerInvariantBroken("the rows written are not the rows decided")
+            await self._save_details(book)
+            await self._save_fundings(book)
+        return True
+
+    async def _save_details(self, book: Book) -> None:
+        noted = {o.header.id: o.details for o in book.outcomes if o.details is not None}
+        if not noted:
+            return
+        rows = [
+            (entry, noted[entry.instruction_id])
+            for entry in book.entries
+            if entry.instruction_id in noted
+            and book.accounts[entry.account_id].purpose is Purpose.WALLET
+        ]
+        await self._connection.execute(
+            SAVE_DETAILS,
+            [entry.account_id for entry, _ in rows],
+            [entry.instruction_id for entry, _ in rows],
+            [details.salt for _, details in rows],
+            [details.note for _, details in rows],
+            [details.reference for _, details in rows],
+            [_json(details.metadata) for _, details in rows],
+        )
+
+    async def _save_fundings(self, book: Book) -> None:
+        changed = list(book.changed_fundings.values())
+        if not changed:
+            return
+        answer = await self._connection.execute(
+            SAVE_FUNDINGS,
+            [f.id for f in changed],
+            [f.account_id for f in changed],
+            [f.owner_id for f in changed],
+            [f.amount for f in changed],
+            [f.currency for f in changed],
+            [f.source for f in changed],
+            [f.status.value for f in changed],
+            [f.reason for f in changed],
+            [f.created_at for f in changed],
+            [f.decided_at for f in changed],
+        )
+        if answer != f"INSERT 0 {len(changed)}":
+            raise LedgerInvariantBroken("a funding was decided twice")
+
+
+def _book(rows: Sequence["Record"], stripe: int) -> Book:
+    accounts = [account_of(row) for row in rows]
+    times = [row["locked_at"] for row in rows]
+    times += [account.head_booked_at for account in accounts if account.head_booked_at]
+    booked_at = max(times) if times else datetime.now(UTC)
+    return Book({account.id: account for account in accounts}, booked_at, stripe)
+
+
+def _save_arguments(book: Book, accounts: Sequence[Account]) -> list[object]:
+    entries = book.entries
+    outcomes = book.outcomes
+    headers = [outcome.header for outcome in outcomes]
+    refusals = [outcome.refusal for outcome in outcomes]
+    return [
+        book.booked_at,
+        [e.account_id for e in entries],
+        [e.version for e in entries],
+        [e.instruction_id for e in entries],
+        [int(e.kind) for e in entries],
+        [e.currency for e in entries],
+        [e.posted_delta for e in entries],
+        [e.held_delta for e in entries],
+        [e.posted_after for e in entries],
+        [e.held_after for e in entries],
+        [e.counterparty_id for e in entries],
+        [e.details_digest for e in entries],
+        [e.hash for e in entries],
+        [h.id for h in headers],
+        [h.account_id for h in headers],
+        [int(h.kind) for h in headers],
+        [h.scope for h in headers],
+        [h.key_digest for h in headers],
+        [h.fingerprint for h in headers],
+        [h.currency for h in headers],
+        [h.amount for h in headers],
+        [h.owner_id for h in headers],
+        [h.counterparty_id for h in headers],
+        [h.counterparty_owner_id for h in headers],
+        [r.code if r else None for r in refusals],
+        [_json(r.facts) if r else None for r in refusals],
+        [a.id for a in accounts],
+        [a.posted for a in accounts],
+        [a.held for a in accounts],
+        [a.version for a in accounts],
+        [a.head_hash for a in accounts],
+        new_id(),
+    ]
+
+
+def _json(value: Mapping[str, object] | None) -> str | None:
+    return None if value is None else json.dumps(dict(value))

@@ -1,0 +1,98 @@
+"""The unit of work on PostgreSQL: one connection, one READ COMMITTED transaction."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+
+from wallet.application.unit_of_work import Interrupted
+from wallet.domain.errors import OutcomeUnknown
+from wallet.infrastructure.postgres.errors import INTERRUPTIONS, translated, translated_commit
+from wallet.infrastructure.postgres.events import PostgresEvents
+from wallet.infrastructure.postgres.fundings import PostgresFundings
+from wallet.infrastructure.postgres.history import PostgresHistory
+from wallet.infrastructure.postgres.ledger import PostgresLedger
+from wallet.infrastructure.postgres.pool import DEADLINES, Connection, Pool
+from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
+from wallet.infrastructure.postgres.users import PostgresUsers
+from wallet.infrastructure.postgres.wallets import PostgresWallets
+
+
+class PostgresUnitOfWork:
+    """One transaction on a pooled connection; leaving it without `commit()` rolls back."""
+
+    ledger: PostgresLedger
+    wallets: PostgresWallets
+    fundings: PostgresFundings
+    history: PostgresHistory
+    users: PostgresUsers
+    sessions: PostgresSessions
+    mail_tokens: PostgresMailTokens
+    events: PostgresEvents
+
+    def __init__(self, pool: "Pool", *, acquire_timeout_s: float = DEADLINES.acquire_s) -> None:
+        self._pool = pool
+        self._acquire_timeout_s = acquire_timeout_s
+        self._connection: Connection | None = None
+        self._open = False
+
+    async def __aenter__(self) -> Self:
+        """Take a connection and begin; raise `Interrupted` if that fails or takes too long."""
+        with translated():
+            connection = await self._pool.acquire(timeout=self._acquire_timeout_s)
+        self._connection = connection
+        try:
+            with translated():
+                await connection.execute("BEGIN")
+        except BaseException:
+            await self._discard(connection)
+            raise
+        self._open = True
+        self.ledger = PostgresLedger(connection)
+        self.wallets = PostgresWallets(connection)
+        self.fundings = PostgresFundings(connection)
+        self.history = PostgresHistory(connection)
+        self.users = PostgresUsers(connection)
+        self.sessions = PostgresSessions(connection)
+        self.mail_tokens = PostgresMailTokens(connection)
+        self.events = PostgresEvents(connection)
+        return self
+
+    async def commit(self) -> None:
+        """Commit; raise `OutcomeUnknown` if the answer to COMMIT did not come back."""
+        assert self._connection is not None  # noqa: S101 - entered, or there is nothing to commit
+        self._open = False
+        with translated_commit():
+            answer = await self._connection.execute("COMMIT")
+        if answer != "COMMIT":
+            raise Interrupted("The transaction was rolled back by the database.")
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Roll back what was not committed and give the connection back, or throw it away."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if isinstance(error, (Interrupted, OutcomeUnknown, asyncio.CancelledError, TimeoutError)):
+            # Whatever the server is still doing on this connection is none of the next user's.
+            await self._discard(connection)
+            return
+        try:
+            if self._open:
+                await connection.execute("ROLLBACK")
+        except (asyncpg.PostgresError, *INTERRUPTIONS):
+            await self._discard(connection)
+        except BaseException:
+            await self._discard(connection)
+            raise
+        else:
+            await self._pool.release(connection)
+
+    async def _discard(self, connection: Connection) -> None:
+        connection.terminate()
+        await self._pool.release(connection)

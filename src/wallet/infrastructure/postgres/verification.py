@@ -1,0 +1,159 @@
+"""The books as one read-only snapshot on PostgreSQL, streamed in bounded memory."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from wallet.domain.invariants import AccountState, StoredEntry, Violation
+from wallet.infrastructure.postgres.history import entry_of
+from wallet.infrastructure.postgres.ledger import details_of
+from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
+
+PREFETCH = 2_000
+
+ACCOUNTS = """
+SELECT id, currency, posted, held, version, head_hash, floor FROM accounts ORDER BY id
+"""
+
+ENTRIES = """
+SELECT e.*, d.instruction_id IS NOT NULL AS has_details, d.erased_at,
+       d.salt, d.note, d.reference, d.metadata
+FROM entries e
+LEFT JOIN details d ON d.account_id = e.account_id AND d.instruction_id = e.instruction_id
+ORDER BY e.account_id, e.version
+"""
+
+UNBALANCED = """
+SELECT instruction_id, currency, sum(posted_delta)::bigint AS total
+FROM entries GROUP BY instruction_id, currency HAVING sum(posted_delta) <> 0
+"""
+
+TOTALS = "SELECT currency, sum(posted)::bigint AS total FROM accounts GROUP BY currency"
+
+# Kinds 1 and 3 move money when they are accepted; kinds 2 and 4 only change a funding.
+CROSS_CHECKS: dict[str, str] = {
+    "entries-have-accounts": """
+        SELECT e.account_id, e.version, 'there is no such account' AS message
+        FROM entries e LEFT JOIN accounts a ON a.id = e.account_id WHERE a.id IS NULL
+    """,
+    "entries-have-instructions": """
+        SELECT e.account_id, e.version, 'no accepted instruction made it' AS message
+        FROM entries e LEFT JOIN instructions i
+            ON i.id = e.instruction_id AND i.refusal_code IS NULL
+            AND i.account_id IN (e.account_id, e.counterparty_id)
+        WHERE i.id IS NULL
+    """,
+    "instructions-match-entries": """
+        SELECT i.account_id, e.version, 'instruction ' || i.id || ' says something else' AS message
+        FROM instructions i
+        LEFT JOIN entries e ON e.account_id = i.account_id AND e.instruction_id = i.id
+        LEFT JOIN entries o ON o.account_id = e.counterparty_id AND o.instruction_id = i.id
+        WHERE i.refusal_code IS NULL AND i.kind IN (1, 3) AND (
+            e.version IS NULL OR o.version IS NULL OR e.kind <> i.kind
+            OR e.currency <> i.currency OR e.booked_at <> i.booked_at
+            OR abs(e.posted_delta) <> i.amount OR o.posted_delta <> -e.posted_delta
+            OR o.kind <> i.kind OR o.booked_at <> i.booked_at
+            OR o.counterparty_id IS DISTINCT FROM i.account_id
+            OR (i.kind = 1 AND (e.posted_delta > 0
+                OR i.counterparty_id IS DISTINCT FROM e.counterparty_id))
+            OR (i.kind = 3 AND e.posted_delta < 0)
+        )
+    """,
+    "refused-instructions-move-nothing": """
+        SELECT i.account_id, e.version, 'a refused instruction has an entry' AS message
+        FROM instructions i
+        JOIN entries e ON e.account_id = i.account_id AND e.instruction_id = i.id
+        WHERE i.refusal_code IS NOT NULL OR i.kind NOT IN (1, 3)
+    """,
+    "details-have-entries": """
+        SELECT d.account_id, NULL::bigint AS version, 'details without an entry' AS message
+        FROM details d
+        LEFT JOIN entries e
+            ON e.account_id = d.account_id AND e.instruction_id = d.instruction_id
+        WHERE e.account_id IS NULL
+    """,
+    "settled-fundings-are-credited": """
+        SELECT f.account_id, e.version, 'funding ' || f.id || ' and its entry disagree' AS message
+        FROM fundings f
+        LEFT JOIN entries e ON e.account_id = f.account_id AND e.instruction_id = f.id
+        WHERE (f.status = 'settled') <> (e.version IS NOT NULL)
+           OR e.posted_delta <> f.amount OR e.currency <> f.currency
+    """,
+    "held-equals-open-holds": """
+        SELECT id AS account_id, NULL::bigint AS version, 'held without a hold' AS message
+        FROM accounts WHERE held <> 0
+    """,
+    "wallets-have-accounts": """
+        SELECT w.account_id, NULL::bigint AS version, 'wallet and account disagree' AS message
+        FROM wallets w FULL JOIN accounts a
+            ON a.id = w.account_id AND a.owner_id = w.owner_id AND a.currency = w.currency
+        WHERE (a.id IS NULL OR w.account_id IS NULL) AND a.purpose IS DISTINCT FROM 'funding'
+    """,
+    "batches-name-every-version": """
+        SELECT id AS account_id, version, 'no batch tells of its last entry' AS message
+        FROM accounts a WHERE version > 0 AND head_booked_at > now() - interval '1 hour'
+        AND NOT EXISTS (
+            SELECT FROM batches b WHERE b.booked_at = a.head_booked_at
+            AND a.id = ANY(b.account_ids)
+        )
+    """,
+}
+
+
+class PostgresBooks:
+    """One snapshot of the books; valid inside `snapshot()`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def streams(self) -> AsyncIterator[tuple[AccountState, Sequence[StoredEntry]]]:
+        """Return each account with all of its entries."""
+        entries = aiter(self._connection.cursor(ENTRIES, prefetch=PREFETCH))
+        pending: Record | None = await anext(entries, None)
+        async for row in self._connection.cursor(ACCOUNTS, prefetch=PREFETCH):
+            stream: list[StoredEntry] = []
+            while pending is not None and pending["account_id"] <= row["id"]:
+                if pending["account_id"] == row["id"]:
+                    stream.append(stored_entry_of(pending))
+                pending = await anext(entries, None)
+            yield AccountState(*row), stream
+
+    async def unbalanced(self) -> dict[tuple[UUID, str], int]:
+        """Return the instructions whose legs do not sum to zero."""
+        rows = await self._connection.fetch(UNBALANCED)
+        return {(row["instruction_id"], row["currency"]): row["total"] for row in rows}
+
+    async def totals(self) -> dict[str, int]:
+        """Return the sum of all accounts by currency."""
+        return {row["currency"]: row["total"] for row in await self._connection.fetch(TOTALS)}
+
+    async def cross_checks(self) -> AsyncIterator[Violation]:
+        """Return what is wrong between tables."""
+        for name, query in CROSS_CHECKS.items():
+            async for row in self._connection.cursor(query, prefetch=PREFETCH):
+                yield Violation(name, row["account_id"], row["version"], row["message"])
+
+
+def stored_entry_of(row: "Record") -> StoredEntry:
+    """Map a row of ENTRIES."""
+    state = "none" if not row["has_details"] else "erased" if row["erased_at"] else "kept"
+    return StoredEntry(entry_of(row), details_of(row), state)
+
+
+@asynccontextmanager
+async def snapshot(url: str, *, role: str | None = VERIFIER) -> AsyncIterator[PostgresBooks]:
+    """Open one consistent, read-only view of the books as the verifier.
+
+    Statements may take as long as they need: a large ledger is read whole.
+    """
+    settings = {"application_name": "wallet verify", "timezone": "UTC", "jit": "off"}
+    if role is not None:
+        settings["role"] = role
+    connection = await asyncpg.connect(url, timeout=5, server_settings=settings)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            yield PostgresBooks(connection)
+    finally:
+        await connection.close()

@@ -1,0 +1,131 @@
+"""Wallets on PostgreSQL: opened, found, read and closed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from wallet.domain.accounts import Account, Freeze
+from wallet.domain.money import Currency
+from wallet.domain.wallets import WalletNotEmpty, WalletView
+from wallet.infrastructure.postgres.errors import translated
+from wallet.infrastructure.postgres.pool import Connection, Record
+
+OPEN_WALLET = "INSERT INTO wallets (owner_id, currency, account_id) VALUES ($1, $2, $3)"
+
+ADD_ACCOUNTS = """
+INSERT INTO accounts (id, owner_id, purpose, currency, floor, created_at)
+SELECT id, owner_id, purpose, currency, floor, $6
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[])
+    AS a (id, owner_id, purpose, currency, floor)
+ORDER BY id
+ON CONFLICT (id) DO NOTHING
+"""
+
+HAVE_ACCOUNT = "SELECT EXISTS (SELECT FROM accounts WHERE id = $1)"
+
+FIND = "SELECT account_id FROM wallets WHERE owner_id = $1 AND currency = $2"
+
+OF_OWNER = """
+SELECT a.id, a.owner_id, a.currency, a.posted, a.held, a.version, a.floor, a.frozen,
+       a.created_at, a.closed_at
+FROM wallets w JOIN accounts a ON a.id = w.account_id
+WHERE w.owner_id = $1 ORDER BY a.currency
+"""
+
+GET = """
+SELECT a.id, a.owner_id, a.currency, a.posted, a.held, a.version, a.floor, a.frozen,
+       a.created_at, a.closed_at
+FROM wallets w JOIN accounts a ON a.id = w.account_id
+WHERE w.owner_id = $1
+  AND w.currency = coalesce($2, (SELECT default_currency FROM users WHERE id = $1))
+"""
+
+LOCK_OF_OWNER = """
+SELECT id, posted, held FROM accounts
+WHERE id IN (SELECT account_id FROM wallets WHERE owner_id = $1)
+ORDER BY id FOR NO KEY UPDATE
+"""
+
+HAS_PENDING_FUNDING = """
+SELECT EXISTS (SELECT FROM fundings WHERE account_id = ANY($1::uuid[]) AND status = 'pending')
+"""
+
+CLOSE = "UPDATE accounts SET closed_at = $2 WHERE id = ANY($1::uuid[]) AND closed_at IS NULL"
+
+
+def wallet_of(row: "Record") -> WalletView:
+    """Map a row to what the owner sees of a wallet."""
+    return WalletView(
+        id=row["id"],
+        owner_id=row["owner_id"],
+        currency=Currency(row["currency"]),
+        posted=row["posted"],
+        held=row["held"],
+        version=row["version"],
+        floor=row["floor"],
+        freeze=Freeze(row["frozen"]),
+        created_at=row["created_at"],
+        closed_at=row["closed_at"],
+    )
+
+
+class PostgresWallets:
+    """Wallets, inside the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def open(self, account: Account, created_at: datetime) -> None:
+        """Open a wallet; raise `WalletAlreadyOpen` if the owner has one in its currency."""
+        with translated():
+            await self._connection.execute(
+                OPEN_WALLET, account.owner_id, account.currency, account.id
+            )
+            await self._add([account], created_at)
+
+    async def add_system_accounts(self, accounts: Sequence[Account], created_at: datetime) -> None:
+        """Add those of a currency's system accounts that are not there yet."""
+        with translated():
+            # They are added in one statement: where one of them is, all of them are.
+            if not await self._connection.fetchval(HAVE_ACCOUNT, accounts[0].id):
+                await self._add(accounts, created_at)
+
+    async def _add(self, accounts: Sequence[Account], created_at: datetime) -> None:
+        await self._connection.execute(
+            ADD_ACCOUNTS,
+            [account.id for account in accounts],
+            [account.owner_id for account in accounts],
+            [account.purpose.value for account in accounts],
+            [account.currency for account in accounts],
+            [account.floor for account in accounts],
+            created_at,
+        )
+
+    async def find(self, owner_id: UUID, currency: str) -> UUID | None:
+        """Return the id of the owner's wallet in a currency, or None."""
+        with translated():
+            found: UUID | None = await self._connection.fetchval(FIND, owner_id, currency)
+        return found
+
+    async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
+        """Return the owner's wallets, by currency."""
+        with translated():
+            rows = await self._connection.fetch(OF_OWNER, owner_id)
+        return [wallet_of(row) for row in rows]
+
+    async def get(self, owner_id: UUID, currency: str | None) -> WalletView | None:
+        """Return one wallet; a currency of None means the owner's default one."""
+        with translated():
+            row = await self._connection.fetchrow(GET, owner_id, currency)
+        return None if row is None else wallet_of(row)
+
+    async def close_all(self, owner_id: UUID, closed_at: datetime) -> None:
+        """Lock, check and close the owner's wallets; raise `WalletNotEmpty` if one is not."""
+        with translated():
+            rows = await self._connection.fetch(LOCK_OF_OWNER, owner_id)
+            ids = [row["id"] for row in rows]
+            if any(row["posted"] or row["held"] for row in rows):
+                raise WalletNotEmpty
+            if await self._connection.fetchval(HAS_PENDING_FUNDING, ids):
+                raise WalletNotEmpty
+            await self._connection.execute(CLOSE, ids, closed_at)

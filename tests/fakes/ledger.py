@@ -1,0 +1,268 @@
+"""The in-memory twin of the PostgreSQL books: the same protocols, dictionaries instead of tables.
+
+Row locks are asyncio locks taken in id order; what a unit of work writes shows only at its commit.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from wallet.domain.accounts import Account, Purpose
+from wallet.domain.events import Event
+from wallet.domain.funding import Funding, FundingStatus
+from wallet.domain.history import (
+    ABOVE_EVERY_VERSION,
+    Counterparty,
+    Line,
+    Page,
+    merged_page,
+)
+from wallet.domain.journal import Details, Entry
+from wallet.domain.ledger import Book, Key, Outcome
+from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class MemoryClock:
+    """A clock that ticks a microsecond at each reading."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+
+@dataclass
+class MemoryStore:
+    """Everything that is committed."""
+
+    clock: MemoryClock = field(default_factory=MemoryClock)
+    accounts: dict[UUID, Account] = field(default_factory=dict)
+    created: dict[UUID, datetime] = field(default_factory=dict)
+    wallets: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
+    default_currencies: dict[UUID, str] = field(default_factory=dict)
+    entries: dict[UUID, list[Entry]] = field(default_factory=dict)
+    outcomes: dict[Key, Outcome] = field(default_factory=dict)
+    details: dict[tuple[UUID, UUID], Details] = field(default_factory=dict)
+    fundings: dict[tuple[UUID, UUID], Funding] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    people: dict[UUID, Counterparty] = field(default_factory=dict)
+    row_locks: dict[object, asyncio.Lock] = field(default_factory=dict)
+
+
+class MemoryTransaction:
+    """What one unit of work holds and has written so far."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.held: list[asyncio.Lock] = []
+        self.writes: list[object] = []
+
+    async def lock(self, places: Sequence[object]) -> None:
+        for place in places:
+            lock = self.store.row_locks.setdefault(place, asyncio.Lock())
+            if lock not in self.held:
+                await lock.acquire()
+                self.held.append(lock)
+
+    def release(self) -> None:
+        for lock in self.held:
+            lock.release()
+        self.held.clear()
+
+
+class MemoryLedger:
+    """The books of one unit of work."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._transaction = transaction
+        self._store = transaction.store
+        self.saved: Book | None = None
+
+    async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        await self._transaction.lock(sorted(set(account_ids), key=lambda id_: id_.int))
+        return self._book(account_ids, stripe)
+
+    async def peek(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        return self._book(account_ids, stripe)
+
+    def _book(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        accounts = {
+            id_: copy(self._store.accounts[id_])
+            for id_ in account_ids
+            if id_ in self._store.accounts
+        }
+        times = [a.head_booked_at for a in accounts.values() if a.head_booked_at]
+        return Book(accounts, max([self._store.clock(), *times]), stripe)
+
+    async def outcomes(self, keys: Sequence[Key]) -> Mapping[Key, Outcome]:
+        return {k: self._store.outcomes[k] for k in keys if k in self._store.outcomes}
+
+    async def fundings(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, Funding]:
+        known = self._store.fundings
+        return {place[1]: known[place] for place in places if place in known}
+
+    async def save(self, book: Book) -> bool:
+        keys = [outcome.header.key for outcome in book.outcomes]
+        await self._transaction.lock(sorted(keys))
+        if any(key in self._store.outcomes for key in keys):
+            return False
+        self.saved = book
+        return True
+
+    def apply(self) -> None:
+        book, store = self.saved, self._store
+        if book is None:
+            return
+        for account in book.changed_accounts():
+            store.accounts[account.id] = copy(account)
+        for entry in book.entries:
+            store.entries.setdefault(entry.account_id, []).append(entry)
+        for outcome in book.outcomes:
+            store.outcomes[outcome.header.key] = outcome
+            if outcome.details is not None:
+                for entry in book.entries:
+                    if entry.instruction_id == outcome.header.id:
+                        place = (entry.account_id, outcome.header.id)
+                        store.details[place] = outcome.details
+        for funding in book.changed_fundings.values():
+            store.fundings[(funding.account_id, funding.id)] = funding
+
+
+class MemoryWallets:
+    """Wallets of one unit of work; writes show at once, which no test here can tell."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._transaction = transaction
+        self._store = transaction.store
+
+    async def open(self, account: Account, created_at: datetime) -> None:
+        assert account.owner_id is not None
+        place = (account.owner_id, str(account.currency))
+        if place in self._store.wallets:
+            raise WalletAlreadyOpen
+        self._store.wallets[place] = account.id
+        self._store.accounts[account.id] = copy(account)
+        self._store.created[account.id] = created_at
+        self._store.default_currencies.setdefault(*place)
+
+    async def add_system_accounts(self, accounts: Sequence[Account], created_at: datetime) -> None:
+        for account in accounts:
+            self._store.accounts.setdefault(account.id, copy(account))
+
+    async def find(self, owner_id: UUID, currency: str) -> UUID | None:
+        return self._store.wallets.get((owner_id, currency))
+
+    async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
+        places = sorted(place for place in self._store.wallets if place[0] == owner_id)
+        return [self._view(self._store.wallets[place]) for place in places]
+
+    async def get(self, owner_id: UUID, currency: str | None) -> WalletView | None:
+        code = currency or self._store.default_currencies.get(owner_id)
+        id_ = self._store.wallets.get((owner_id, code or ""))
+        return None if id_ is None else self._view(id_)
+
+    async def close_all(self, owner_id: UUID, closed_at: datetime) -> None:
+        ids = [id_ for place, id_ in self._store.wallets.items() if place[0] == owner_id]
+        await self._transaction.lock(sorted(ids, key=lambda id_: id_.int))
+        accounts = [self._store.accounts[id_] for id_ in ids]
+        if any(account.posted or account.held for account in accounts):
+            raise WalletNotEmpty
+        if any(
+            f.account_id in ids and f.status is FundingStatus.PENDING
+            for f in self._store.fundings.values()
+        ):
+            raise WalletNotEmpty
+        for account in accounts:
+            account.closed = True
+
+    def _view(self, id_: UUID) -> WalletView:
+        account = self._store.accounts[id_]
+        assert account.owner_id is not None
+        created = self._store.created[id_]
+        return WalletView(
+            id=id_,
+            owner_id=account.owner_id,
+            currency=account.currency,
+            posted=account.posted,
+            held=account.held,
+            version=account.version,
+            floor=account.floor,
+            freeze=account.freeze,
+            created_at=created,
+            closed_at=created if account.closed else None,
+        )
+
+
+class MemoryFundings:
+    """Fundings as they are committed."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._store = transaction.store
+
+    async def get(self, account_id: UUID, funding_id: UUID) -> Funding | None:
+        return self._store.fundings.get((account_id, funding_id))
+
+    async def pending(self, *, before: datetime, limit: int) -> Sequence[Funding]:
+        found = [
+            f
+            for f in self._store.fundings.values()
+            if f.status is FundingStatus.PENDING and f.created_at < before
+        ]
+        return sorted(found, key=lambda f: f.created_at)[:limit]
+
+
+class MemoryHistory:
+    """History as it is committed."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._store = transaction.store
+
+    async def page(
+        self, owner_id: UUID, *, before_versions: Mapping[UUID, int] | None, limit: int
+    ) -> Page:
+        own = [id_ for place, id_ in self._store.wallets.items() if place[0] == owner_id]
+        if before_versions is None:
+            before = dict.fromkeys(own, ABOVE_EVERY_VERSION)
+        else:
+            before = {id_: before_versions[id_] for id_ in own if id_ in before_versions}
+        lines = {
+            id_: [
+                self._line(entry)
+                for entry in reversed(self._store.entries.get(id_, []))
+                if entry.version < version and entry.posted_delta
+            ][: limit + 1]
+            for id_, version in before.items()
+        }
+        return merged_page(lines, before, limit)
+
+    async def line(self, owner_id: UUID, instruction_id: UUID) -> Line | None:
+        for place, id_ in self._store.wallets.items():
+            for entry in self._store.entries.get(id_, []):
+                if place[0] == owner_id and entry.instruction_id == instruction_id:
+                    return self._line(entry)
+        return None
+
+    def _line(self, entry: Entry) -> Line:
+        other = self._store.accounts.get(entry.counterparty_id) if entry.counterparty_id else None
+        party = None
+        if other is not None and other.purpose is Purpose.WALLET and other.owner_id is not None:
+            party = self._store.people.get(other.owner_id)
+        details = self._store.details.get((entry.account_id, entry.instruction_id))
+        return Line(entry, party, details)
+
+
+class MemoryEvents:
+    """Events of one unit of work."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._store = transaction.store
+
+    async def add(self, event: Event) -> None:
+        self._store.events.append(event)

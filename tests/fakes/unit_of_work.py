@@ -1,0 +1,40 @@
+"""The in-memory unit of work: everything the application needs, without a database."""
+
+from types import TracebackType
+from typing import Self
+
+from tests.fakes.ledger import (
+    MemoryEvents,
+    MemoryFundings,
+    MemoryHistory,
+    MemoryLedger,
+    MemoryStore,
+    MemoryTransaction,
+    MemoryWallets,
+)
+
+
+class MemoryUnitOfWork:
+    """One transaction on a `MemoryStore`; leaving it without `commit()` rolls back."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._transaction = MemoryTransaction(store)
+        self.ledger = MemoryLedger(self._transaction)
+        self.wallets = MemoryWallets(self._transaction)
+        self.fundings = MemoryFundings(self._transaction)
+        self.history = MemoryHistory(self._transaction)
+        self.events = MemoryEvents(self._transaction)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def commit(self) -> None:
+        self.ledger.apply()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._transaction.release()

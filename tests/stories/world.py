@@ -1,0 +1,208 @@
+"""A world to tell ledger stories in: one line per instruction, the expected outcome last.
+
+    open alice USD
+    top-up alice 100 -> accepted
+    send alice bob 30 key=k1 -> accepted
+    balance alice 70
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+from wallet.application.idempotency import fingerprint, system_key
+from wallet.application.ledger_writer import LedgerWriter
+from wallet.application.unit_of_work import UnitOfWorkFactory
+from wallet.domain.accounts import Account, Purpose, system_accounts
+from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
+from wallet.domain.journal import Details, Kind
+from wallet.domain.ledger import Header, Instruction, Result
+from wallet.domain.money import currency_of
+from wallet.domain.transfers import CreateTransfer
+from wallet.infrastructure.identifiers import new_id, utc_now
+
+NAMESPACE = UUID("6f3c0c2e-26a5-4a7e-9d53-1f1f6a9f5c11")
+
+
+def person(name: str) -> UUID:
+    return uuid5(NAMESPACE, f"person {name}")
+
+
+def wallet(name: str, currency: str) -> UUID:
+    return uuid5(NAMESPACE, f"wallet {name} {currency}")
+
+
+def spoken(result: Result) -> str:
+    """Return a result as a story says it."""
+    if isinstance(result, Exception):
+        return getattr(result, "code", type(result).__name__)
+    word = "accepted" if result.refusal is None else result.refusal.code
+    return f"{word} again" if result.replayed else word
+
+
+@dataclass
+class World:
+    """People and their wallets, on any unit of work."""
+
+    unit_of_work: UnitOfWorkFactory
+    fundings: dict[str, UUID] = field(default_factory=dict)
+    stripe: int = 0
+
+    def __post_init__(self) -> None:
+        self.writer = LedgerWriter(self.unit_of_work)
+
+    async def tell(self, story: str) -> None:
+        """Carry out a story line by line and check each expectation."""
+        for line in filter(None, (line.strip() for line in story.splitlines())):
+            said, _, expected = line.partition(" -> ")
+            outcome = await self._line(said.split())
+            assert outcome == (expected or "done"), f"{line!r}: {outcome}"
+
+    async def _line(self, words: list[str]) -> str:
+        verb, *rest = words
+        options = dict(word.split("=", 1) for word in rest if "=" in word)
+        names = [word for word in rest if "=" not in word]
+        match verb:
+            case "open":
+                await self.open(names[0], names[1])
+                return "done"
+            case "balance":
+                return await self._check_balance(names, options)
+            case "batch":
+                return await self._batch(" ".join(rest))
+            case _:
+                return spoken(await self.carry_out(self.instruction(verb, names, options)))
+
+    async def _batch(self, text: str) -> str:
+        instructions = []
+        for part in text.split(" ; "):
+            verb, *rest = part.split()
+            options = dict(word.split("=", 1) for word in rest if "=" in word)
+            names = [word for word in rest if "=" not in word]
+            instructions.append(self.instruction(verb, names, options))
+        results = await self.writer.carry_out(instructions, self.stripe)
+        return ", ".join(map(spoken, results))
+
+    async def _check_balance(self, names: list[str], options: dict[str, str]) -> str:
+        currency = options.get("in", "USD")
+        async with self.unit_of_work() as work:
+            view = await work.wallets.get(person(names[0]), currency)
+        assert view is not None
+        assert view.posted == int(names[1]), f"{names[0]} holds {view.posted}"
+        if "version" in options:
+            assert view.version == int(options["version"])
+        return "done"
+
+    async def open(self, name: str, currency: str) -> UUID:
+        code = currency_of(currency)
+        account = Account(wallet(name, currency), code, Purpose.WALLET, person(name))
+        async with self.unit_of_work() as work:
+            await work.wallets.add_system_accounts(system_accounts(code), utc_now())
+            await work.wallets.open(account, utc_now())
+            await work.commit()
+        return account.id
+
+    async def carry_out(self, instruction: Instruction) -> Result:
+        (result,) = await self.writer.carry_out([instruction], self.stripe)
+        return result
+
+    def instruction(self, verb: str, names: list[str], options: dict[str, str]) -> Instruction:
+        match verb:
+            case "send":
+                return self.transfer(names[0], names[1], int(names[2]), options)
+            case "request":
+                return self.request(names[0], int(names[1]), options)
+            case "settle":
+                return self.settle(names[0], names[1], options)
+            case "decline":
+                return self.decline(names[0], names[1], options)
+        raise ValueError(verb)
+
+    def transfer(
+        self, source: str, target: str, amount: int, options: dict[str, str] | None = None
+    ) -> CreateTransfer:
+        options = options or {}
+        currency = options.get("in", "USD")
+        actor = options.get("by", source)
+        note = options.get("note")
+        header = self._header(
+            Kind.TRANSFER,
+            actor,
+            wallet(source, currency),
+            amount,
+            options,
+            [source, target, amount, currency, note],
+            counterparty=None if "no-wallet" in options else wallet(target, currency),
+            counterparty_owner=person(target),
+        )
+        details = None if note is None else Details(salt=bytes(range(32)), note=note)
+        return CreateTransfer(header, person(actor), details)
+
+    def request(self, name: str, amount: int, options: dict[str, str]) -> RequestTopUp:
+        currency = options.get("in", "USD")
+        header = self._header(
+            Kind.TOP_UP_REQUEST, name, wallet(name, currency), amount, options, [name, amount]
+        )
+        if "as" in options:
+            self.fundings[options["as"]] = funding_id_of(header.id)
+        return RequestTopUp(header, person(name), "sandbox")
+
+    def settle(self, name: str, funding: str, options: dict[str, str]) -> SettleTopUp:
+        header = self._step(name, funding, Kind.TOP_UP, "settle", options)
+        return SettleTopUp(header, header.id)
+
+    def decline(self, name: str, funding: str, options: dict[str, str]) -> DeclineTopUp:
+        header = self._step(name, funding, Kind.TOP_UP_DECLINE, "decline", options)
+        return DeclineTopUp(header, self.fundings[funding], "said-no")
+
+    def _step(
+        self, name: str, funding: str, kind: Kind, step: str, options: dict[str, str]
+    ) -> Header:
+        id_ = self.fundings[funding]
+        currency = currency_of(options.get("in", "USD"))
+        scope, digest = system_key("funding", f"funding:{id_}:{step}")
+        return Header(
+            id=id_ if step == "settle" else new_id(),
+            kind=kind,
+            scope=scope,
+            key_digest=digest,
+            fingerprint=fingerprint([str(id_), step]),
+            account_id=wallet(name, currency),
+            currency=currency,
+            amount=int(options.get("of", "1")),
+            owner_id=person(name),
+        )
+
+    def _header(
+        self,
+        kind: Kind,
+        actor: str,
+        account_id: UUID,
+        amount: int,
+        options: dict[str, str],
+        said: list[object],
+        counterparty: UUID | None = None,
+        counterparty_owner: UUID | None = None,
+    ) -> Header:
+        id_ = new_id()
+        return Header(
+            id=id_,
+            kind=kind,
+            scope=f"person:{person(actor)}",
+            key_digest=sha256(options.get("key", str(id_)).encode()).digest(),
+            fingerprint=fingerprint(said),
+            account_id=account_id,
+            currency=currency_of(options.get("in", "USD")),
+            amount=amount,
+            owner_id=person(actor),
+            counterparty_id=counterparty,
+            counterparty_owner_id=counterparty_owner,
+        )
+
+    async def fund(self, name: str, amount: int, currency: str = "USD") -> None:
+        """Put money into a wallet through the front door."""
+        label = f"{name} {amount} {new_id()}"
+        options = {"in": currency, "as": label}
+        await self.carry_out(self.request(name, amount, options))
+        result = await self.carry_out(self.settle(name, label, options | {"of": str(amount)}))
+        assert spoken(result) == "accepted", result
