@@ -29,7 +29,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 
 ASSETS := src/wallet/api/static/docs/.built
 assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place (npm)
-$(ASSETS): web/package-lock.json scripts/build_assets.py | $(VENV)/.installed
+$(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
 	$(BIN)/python scripts/build_assets.py
 
 run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL

@@ -1,4 +1,4 @@
-"""Fixtures: a real PostgreSQL (the embedded one), a fresh database a test, the whole application."""
+"""Fixtures: a real PostgreSQL, a fresh database for each test, the whole application."""
 
 import asyncio
 import fcntl

@@ -1,10 +1,10 @@
 """The world of the stories, once in memory and once on PostgreSQL."""
 
 import pytest
-
 from tests.fakes.ledger import MemoryStore
 from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.stories.world import World
+
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 
 

@@ -1,7 +1,6 @@
 """What the books do, told as stories: the same ones in memory and on PostgreSQL."""
 
 import pytest
-
 from tests.stories.world import World
 
 STORIES = {

@@ -1,9 +1,9 @@
 """A world to tell ledger stories in: one line per instruction, the expected outcome last.
 
-    open alice USD
-    top-up alice 100 -> accepted
-    send alice bob 30 key=k1 -> accepted
-    balance alice 70
+open alice USD
+top-up alice 100 -> accepted
+send alice bob 30 key=k1 -> accepted
+balance alice 70
 """
 
 from dataclasses import dataclass, field

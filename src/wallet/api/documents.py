@@ -141,7 +141,6 @@ def _answer(request: Request, asset: _Asset, policy: str, cache_control: str) ->
         "Cache-Control": cache_control,
         "ETag": asset.etag,
         "Vary": "Accept-Encoding",
-        "X-Content-Type-Options": "nosniff",
     }
     if _names(request.headers.get("if-none-match", ""), asset.etag):
         return Response(status_code=304, headers=headers)

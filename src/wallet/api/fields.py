@@ -31,8 +31,6 @@ def storable(text: str) -> str:
     return text
 
 
-
-
 def _text_map(values: dict[str, str]) -> dict[str, str]:
     for key, value in values.items():
         storable(key)

@@ -297,6 +297,8 @@ async def _answer_http_exception(error: HTTPException, request: Request) -> Resp
 
 def _headers_of(error: WalletError, status: int) -> Headers:
     headers: Headers = list(getattr(error, "headers", ()))
+    if isinstance(error, Rejected) and error.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, Throttled | Unavailable):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from wallet.application.account_mail import AccountMail
@@ -53,6 +54,7 @@ class Profile:
 class Export:
     """Everything that is held about a person, but for the lines of their history."""
 
+    exported_at: datetime
     user: User
     handles: Sequence[str]
     sessions: Sequence[Session]
@@ -169,11 +171,13 @@ class People:
     async def export(self, principal: Principal) -> Export:
         """Return everything that is held about a person; their history comes by `export_lines`."""
         await self._guards.count(self._limits.export, str(principal.user_id))
+        now = self._clock()
         async with self._unit_of_work() as work:
             return Export(
+                exported_at=now,
                 user=_open(await work.users.get(principal.user_id)),
                 handles=await work.users.handles(principal.user_id),
-                sessions=await work.sessions.of_user(principal.user_id, self._clock()),
+                sessions=await work.sessions.of_user(principal.user_id, now),
                 wallets=await work.wallets.of_owner(principal.user_id),
             )
 

@@ -1,6 +1,6 @@
 """What the use cases about people need of the world: hashing, tokens, mail, time and randomness."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -74,4 +74,23 @@ class Mailer(Protocol):
 
     async def send(self, message: Message) -> None:
         """Send a message; may take seconds and may raise anything."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMail:
+    """A message as the development mailbox shows it."""
+
+    id: str
+    sent_at: datetime
+    recipient: str
+    subject: str
+    text: str
+
+
+class Mailbox(Protocol):
+    """Where development looks at what would have been mailed."""
+
+    def recent(self) -> Sequence[KeptMail]:
+        """Return the messages that are kept, newest first."""
         ...

@@ -28,14 +28,45 @@ class Interrupted(Unavailable):
 class UnitOfWork(Protocol):
     """One transaction; use as an async context manager and `commit()` at its end."""
 
-    ledger: Ledger
-    wallets: Wallets
-    fundings: Fundings
-    history: History
-    users: Users
-    sessions: Sessions
-    mail_tokens: MailTokens
-    events: Events
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of this transaction."""
+        ...
+
+    @property
+    def wallets(self) -> Wallets:
+        """The wallets of this transaction."""
+        ...
+
+    @property
+    def fundings(self) -> Fundings:
+        """The fundings of this transaction."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """The history of this transaction."""
+        ...
+
+    @property
+    def users(self) -> Users:
+        """The users of this transaction."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of this transaction."""
+        ...
+
+    @property
+    def mail_tokens(self) -> MailTokens:
+        """The mail tokens of this transaction."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """The events of this transaction."""
+        ...
 
     async def __aenter__(self) -> Self:
         """Begin; raise `Interrupted` if no connection can be had in time."""

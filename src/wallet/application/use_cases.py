@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.credentials import Credentials
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.log_in import LogIn
 from wallet.application.people import People
+from wallet.application.recipients import Recipients
 from wallet.application.top_ups import TopUps
 from wallet.application.transfers import Transfers
 from wallet.application.wallets import WalletKeeping
@@ -16,7 +18,9 @@ class UseCases:
     """One object per noun; each owns its transactions."""
 
     people: People
+    credentials: Credentials
     log_in: LogIn
+    recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers
     top_ups: TopUps

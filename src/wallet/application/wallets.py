@@ -8,6 +8,7 @@ from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.accounts import Account, Purpose, system_accounts
 from wallet.domain.events import Event
 from wallet.domain.money import Currency, currency_of
+from wallet.domain.users import AccountClosed
 from wallet.domain.wallets import WalletNotFound, WalletView
 
 
@@ -49,6 +50,10 @@ class WalletKeeping:
         """Open a wallet in a currency; raise `WalletAlreadyOpen` or `UnknownCurrency`."""
         code = currency_of(currency)
         async with self._unit_of_work() as work:
+            # The person's lock keeps somebody who is leaving from opening one more wallet.
+            person = await work.users.lock(person_id)
+            if person is None or person.closed_at is not None:
+                raise AccountClosed
             await open_wallet(
                 work,
                 owner_id=person_id,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from wallet.application.ports import Message
+from wallet.application.ports import KeptMail, Message
 from wallet.infrastructure.identifiers import new_id, utc_now
 
 KEPT_MAX = 200
@@ -22,17 +21,6 @@ _PORTS = {"smtp": 587, "smtps": 465}
 
 Log = Callable[..., object]
 """Takes an event and fields, as structlog's loggers do."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptMail:
-    """A message as the development mailbox shows it."""
-
-    id: str
-    sent_at: datetime
-    recipient: str
-    subject: str
-    text: str
 
 
 class FileMailer:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from wallet.api import answers
 from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
@@ -15,7 +15,6 @@ from wallet.api.routes.wallets import SIGNED_IN, Balance
 from wallet.api.state import use_cases
 from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
 from wallet.domain.sessions import Principal
-from pydantic import BaseModel, ConfigDict
 
 router = APIRouter(tags=["Transactions"])
 Person = Annotated[Principal, Depends(current_person)]

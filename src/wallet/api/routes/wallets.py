@@ -260,9 +260,7 @@ async def create_transfer(request: Request, body: TransferBody, person: Person) 
         return Response(orjson.dumps(document), media_type="application/json")
     key = idempotency_key(request)
     outcome = await transfers.create(asked, key)
-    return money_answer(
-        answers.transfer(outcome), status=201, key=key, replayed=outcome.replayed
-    )
+    return money_answer(answers.transfer(outcome), status=201, key=key, replayed=outcome.replayed)
 
 
 @router.get(
@@ -307,9 +305,7 @@ async def create_top_up(request: Request, body: TopUpBody, person: Person) -> Re
         person.user_id, body.amount, body.currency, key
     )
     status = 202 if top_up.funding.status is FundingStatus.PENDING else 201
-    return money_answer(
-        answers.top_up(top_up), status=status, key=key, replayed=top_up.replayed
-    )
+    return money_answer(answers.top_up(top_up), status=status, key=key, replayed=top_up.replayed)
 
 
 @router.get(

@@ -36,6 +36,9 @@ INTERRUPTIONS: tuple[type[BaseException], ...] = (
 )
 """Outages, time-outs and lost races: nothing was committed, and it may be tried again."""
 
+UNCERTAIN_AT_COMMIT: tuple[type[BaseException], ...] = (asyncpg.PostgresError, *INTERRUPTIONS)
+"""Whatever else comes in place of the answer to COMMIT: it may have happened."""
+
 _DEFINITE_AT_COMMIT: tuple[type[BaseException], ...] = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.SerializationError,
@@ -63,7 +66,7 @@ def translated_commit() -> Iterator[None]:
         raise _of_constraint(error) from error
     except _DEFINITE_AT_COMMIT as error:
         raise Interrupted from error
-    except (asyncpg.PostgresError, *INTERRUPTIONS) as error:
+    except UNCERTAIN_AT_COMMIT as error:
         raise OutcomeUnknown from error
 
 

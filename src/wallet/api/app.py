@@ -1,0 +1,75 @@
+"""The application: routes, problems and documents put together; what they need comes in later.
+
+`create_app` knows no database. The composition root's lifespan fills `app.state` before the first
+request: `use_cases`, `money`, `edge`, `throughput`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from wallet.api.documents import documents_router
+from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
+from wallet.api.openapi import install_openapi
+from wallet.api.problems import install_problems
+from wallet.api.routes import (
+    credentials,
+    development,
+    health,
+    idempotency_keys,
+    oauth,
+    sessions,
+    transactions,
+    users,
+    wallets,
+)
+
+VERSION = "0.1.0"
+
+# Hot routes come first: matching goes down this list.
+ROUTERS: tuple[APIRouter, ...] = (
+    wallets.router,
+    transactions.router,
+    idempotency_keys.router,
+    sessions.router,
+    users.router,
+    credentials.router,
+    oauth.router,
+    health.router,
+)
+
+
+def create_app(
+    *,
+    options: EdgeOptions,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None,
+    log: Log,
+    log_crash: Log,
+    observe: Observe,
+) -> FastAPI:
+    """Return the application; `log`, `log_crash` and `observe` are told of every request."""
+    app = FastAPI(
+        title="Wallet",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    install_problems(app, log_crash=log_crash)
+    app.add_middleware(Edge, options, log=log, log_crash=log_crash, observe=observe)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(documents_router())
+    if not options.production:
+        app.include_router(development.router)
+    install_openapi(app)
+    return app
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of an application."""
+    return app.openapi()

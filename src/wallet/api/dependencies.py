@@ -1,0 +1,116 @@
+"""Who is asking and from where: read from a request by plain functions, and by dependencies.
+
+The plain functions take what ASGI gives, so that a hot route decides exactly like an ordinary one.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from time import monotonic
+from typing import Any, Self
+
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer as BearerScheme
+from fastapi.security.base import SecurityBase
+from starlette.types import Scope
+
+from wallet.api.throughput import Throughput
+from wallet.application.log_in import Client
+from wallet.domain.errors import Unauthenticated
+from wallet.domain.sessions import Principal, TokenInvalid
+
+SCHEME_NAME = "accessToken"
+RawHeaders = Iterable[tuple[bytes, bytes]]
+Authenticate = Callable[[str], Awaitable[Principal]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxies:
+    """The networks whose `X-Forwarded-For` is believed; none by default."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        """Read networks such as ``10.0.0.0/8``; raise `ValueError` for anything else."""
+        return cls(tuple(ip_network(text) for text in texts))
+
+    def address_of(self, peer: str, forwarded: str) -> str:
+        """Return the address that the nearest trusted proxy saw, or that of the peer.
+
+        Read from the right, because everything left of the first address that is not one of ours
+        may have been made up by the client.
+        """
+        address = peer
+        for hop in reversed([part.strip() for part in forwarded.split(",")]):
+            if not hop or not self._trusts(address):
+                break
+            address = hop
+        return address
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.networks)
+
+
+NO_PROXIES = TrustedProxies()
+
+
+def bearer_token(headers: RawHeaders) -> str:
+    """Return the token of `Authorization: Bearer …`.
+
+    Raises `Unauthenticated` if there is none, `TokenInvalid` if there is something else.
+    """
+    values = [value for name, value in headers if name == b"authorization"]
+    if not values:
+        raise Unauthenticated
+    scheme, _, token = values[0].partition(b" ")
+    if len(values) > 1 or scheme.lower() != b"bearer":
+        raise TokenInvalid
+    # Latin-1 takes any byte; what is no token is refused by whoever verifies it.
+    return token.strip().decode("latin-1")
+
+
+async def authenticated(
+    scope: Scope, authenticate: Authenticate, throughput: Throughput
+) -> Principal:
+    """Return who is asking, note it for the log line, and count the request.
+
+    Raises an `Unauthenticated`, or `ThroughputExceeded`.
+    """
+    principal = await authenticate(bearer_token(scope["headers"]))
+    state = scope.setdefault("state", {})
+    state["person_id"] = principal.user_id
+    state["throughput"] = throughput.require(principal.user_id, monotonic())
+    return principal
+
+
+class _CurrentPerson(SecurityBase):
+    """The dependency of every route that needs somebody; OpenAPI shows it as a bearer token."""
+
+    def __init__(self) -> None:
+        self.model = BearerScheme(
+            bearerFormat="JWT",
+            description="The `access_token` that POST /users/login answers.",
+        )
+        self.scheme_name = SCHEME_NAME
+
+    async def __call__(self, request: Request) -> Principal:
+        state: Any = request.app.state
+        return await authenticated(
+            request.scope, state.use_cases.log_in.authenticate, state.throughput
+        )
+
+
+current_person = _CurrentPerson()
+
+
+def client_of(request: Request) -> Client:
+    """Return where a request came from: the real peer, or what a trusted proxy says of it."""
+    peer = request.client.host if request.client is not None else ""
+    proxies: TrustedProxies = getattr(request.app.state, "trusted_proxies", NO_PROXIES)
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+    return Client(proxies.address_of(peer, forwarded), request.headers.get("user-agent"))

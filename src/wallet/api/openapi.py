@@ -1,0 +1,81 @@
+"""The OpenAPI document: what FastAPI makes of the routes, and what holds for all of them."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from wallet.api.problems import (
+    BodyTooLarge,
+    HeadersTooLarge,
+    InternalError,
+    MalformedJson,
+    RequestTimeout,
+    UnsupportedMediaType,
+    complete_openapi,
+    problem_responses,
+)
+
+DESCRIPTION = """\
+People register, log in, hold money in several currencies, top up, pay each other, and see every
+movement.
+
+**A first transfer**: sign up twice (`POST /users`), press *Authorize* and log in, add money
+(`POST /wallets/topup`), pay (`POST /wallets/transfer`), and look (`GET /transactions`).
+
+**Amounts** are integers in minor units: 2500 is 25.00 USD, and 2500 JPY is 2500 yen.
+
+**Retries**: send an `Idempotency-Key` with every request that moves money, and repeat it until you
+have a definite answer. The money moves once.
+
+**Errors** are `application/problem+json` (RFC 9457) with a stable `code`.
+"""
+
+TAGS: list[dict[str, str]] = [
+    {"name": "People", "description": "Sign up, your profile, finding whom to pay."},
+    {"name": "Sessions", "description": "Log in, stay logged in, log out."},
+    {"name": "Wallets", "description": "Balances, top-ups and transfers."},
+    {"name": "Transactions", "description": "Everything that moved, and whether it did."},
+    {"name": "Operations", "description": "Health and metrics."},
+]
+
+# What the edge answers on any route, whatever the route itself documents.
+EVERYWHERE = problem_responses(HeadersTooLarge, RequestTimeout, InternalError)
+WITH_BODY = problem_responses(MalformedJson, BodyTooLarge, UnsupportedMediaType)
+REQUEST_ID_HEADER: dict[str, Any] = {
+    "schema": {"type": "string"},
+    "description": "Names this request in our logs; send your own or take ours.",
+}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make the application's document complete; it is built once, when first asked for."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=DESCRIPTION,
+                routes=app.routes,
+                tags=TAGS,
+                license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            )
+            app.openapi_schema = _completed(document)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            added = EVERYWHERE | (WITH_BODY if "requestBody" in operation else {})
+            for status, response in added.items():
+                responses.setdefault(str(status), response)
+            for response in responses.values():
+                headers = response.setdefault("headers", {})
+                response["headers"] = {**headers, "X-Request-ID": REQUEST_ID_HEADER}
+            operation["responses"] = dict(sorted(responses.items()))
+    return complete_openapi(document)

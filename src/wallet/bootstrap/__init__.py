@@ -1,0 +1,33 @@
+"""The composition root: settings in, running service out; the one room that knows everyone.
+
+`parts` builds what one process needs, `worker` makes the application that uvicorn serves, `parent`
+owns the embedded database, the keys and the migration and starts the workers, and `commands` are
+what the command line runs besides.
+"""
+
+from wallet.bootstrap.commands import (
+    MigrationCommand,
+    create_admin,
+    migrate_down,
+    migrate_up,
+    migration_status,
+    openapi_document,
+    verify,
+)
+from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, database, serve
+from wallet.bootstrap.worker import application
+
+__all__ = [
+    "DatabaseAddresses",
+    "MigrationCommand",
+    "StartFailed",
+    "application",
+    "create_admin",
+    "database",
+    "migrate_down",
+    "migrate_up",
+    "migration_status",
+    "openapi_document",
+    "serve",
+    "verify",
+]

@@ -1,0 +1,123 @@
+"""What the command line runs besides serving."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from wallet.api.app import create_app
+from wallet.api.app import openapi_document as document_of
+from wallet.api.middleware import EdgeOptions
+from wallet.application.people import SignUp
+from wallet.application.verification import Report
+from wallet.application.verification import verify as verify_books
+from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directory
+from wallet.bootstrap.parts import running_parts
+from wallet.domain.errors import WalletError
+from wallet.infrastructure.postgres import migrations
+from wallet.infrastructure.postgres.verification import snapshot
+from wallet.infrastructure.telemetry import Metrics
+from wallet.settings import Settings
+
+MigrationCommand = Callable[[Settings, DatabaseAddresses], Awaitable[list[str]]]
+
+
+async def migrate_up(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
+    """Apply every pending migration; return a line for each."""
+    try:
+        done = await migrations.migrate_up(addresses.owner_url, service_role=addresses.service_role)
+    except migrations.MigrationFailed as error:
+        raise StartFailed(str(error)) from error
+    return [f"{m.number:04} {m.name} applied" for m in done] or ["Nothing to do."]
+
+
+async def migrate_down(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
+    """Take the last migration back, in development and where no row would be lost."""
+    try:
+        last = await migrations.migrate_down(addresses.owner_url, production=settings.production)
+    except migrations.MigrationFailed as error:
+        raise StartFailed(str(error)) from error
+    return ["Nothing to take back." if last is None else f"{last.number:04} {last.name} taken back"]
+
+
+async def migration_status(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
+    """Return a line for each migration and when it was applied."""
+    try:
+        found = await migrations.status_at(addresses.owner_url)
+    except migrations.MigrationFailed as error:
+        raise StartFailed(str(error)) from error
+    return [
+        f"{m.number:04} {m.name} {m.applied_at.isoformat() if m.applied_at else 'pending'}"
+        for m in found
+    ]
+
+
+async def verify(addresses: DatabaseAddresses) -> tuple[Report, float]:
+    """Check the books; return the report and how many seconds it took."""
+    started_s = time.perf_counter()
+    try:
+        async with snapshot(addresses.service_url) as books:
+            report = await verify_books(books)
+    except OSError as error:
+        raise StartFailed(f"The database cannot be reached: {error}") from error
+    return report, time.perf_counter() - started_s
+
+
+async def create_admin(
+    settings: Settings,
+    addresses: DatabaseAddresses,
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    password: str,
+) -> UUID:
+    """Make an administrator; return their id. Raises `StartFailed` with the reason if refused."""
+
+    def log(event: str, **_: object) -> None:
+        """Say nothing: the command line tells the outcome."""
+
+    await _migrated(addresses)
+    async with running_parts(
+        settings,
+        database_url=addresses.service_url,
+        directory=data_directory(settings),
+        metrics=Metrics(),
+        log=log,
+        log_error=log,
+    ) as parts:
+        wish = SignUp(
+            first_name=first_name,
+            last_name=last_name,
+            email=email,
+            password=password,
+            handle=None,
+            address="127.0.0.1",
+        )
+        try:
+            return await parts.staff.appoint(wish)
+        except WalletError as error:
+            raise StartFailed(f"{error.detail} ({error.code})") from error
+
+
+async def _migrated(addresses: DatabaseAddresses) -> None:
+    try:
+        await migrations.migrate_up(addresses.owner_url, service_role=addresses.service_role)
+    except migrations.MigrationFailed as error:
+        raise StartFailed(str(error)) from error
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document; no database is needed for it."""
+
+    def nothing(*_: object, **__: object) -> None:
+        """Nobody asks for anything while the document is made."""
+
+    app = create_app(
+        options=EdgeOptions(),
+        lifespan=None,
+        log=nothing,
+        log_crash=nothing,
+        observe=nothing,
+    )
+    return document_of(app)

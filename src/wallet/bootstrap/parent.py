@@ -1,0 +1,161 @@
+"""The parent process: it alone owns the embedded database, the keys and the migration."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from wallet.bootstrap.parts import signing_keys
+from wallet.infrastructure.embedded_postgres import (
+    EmbeddedPostgres,
+    EmbeddedPostgresFailed,
+    Watchdog,
+    default_directory,
+)
+from wallet.infrastructure.postgres.durability import NotDurable, check_durability
+from wallet.infrastructure.postgres.migrations import MigrationFailed, migrate_up
+from wallet.infrastructure.security.keys import SigningKeyInvalid
+from wallet.infrastructure.telemetry import prepare_metrics_directory
+from wallet.infrastructure.web_server import AddressInUse, Serving
+from wallet.infrastructure.web_server import serve as serve_web
+from wallet.settings import Settings
+
+APPLICATION = "wallet.bootstrap:application"
+PROTOCOL = "wallet.api.http_protocol:BoundedHttpProtocol"
+
+Say = Callable[[str], object]
+
+
+class StartFailed(RuntimeError):
+    """The service cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAddresses:
+    """Where the database is: for the service, and for its owner, who migrates."""
+
+    service_url: str
+    owner_url: str
+    embedded: bool
+
+    @property
+    def service_role(self) -> str | None:
+        """The service's log-in role, if it is not the owner's."""
+        service, owner = urlsplit(self.service_url), urlsplit(self.owner_url)
+        if service.username == owner.username:
+            return None
+        return unquote(service.username or "") or None
+
+
+def data_directory(settings: Settings) -> Path:
+    """Return where keys, mails and the embedded database are kept; made if it is not there."""
+    directory = settings.data_directory or default_directory(_clone())
+    try:
+        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartFailed(
+            f"The data directory cannot be made ({error.strerror}): set WALLET_DATA_DIRECTORY to "
+            "one that can."
+        ) from error
+    return directory
+
+
+def _clone() -> Path:
+    """Return what the default data directory is keyed by: the checkout, or where we stand."""
+    root = Path(__file__).resolve().parents[3]
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[DatabaseAddresses]:
+    """Yield the database of the settings, starting the embedded one if there is none."""
+    if settings.database_url is not None:
+        service_url = settings.database_url.get_secret_value()
+        owner = settings.database_owner_url
+        yield DatabaseAddresses(
+            service_url, owner.get_secret_value() if owner else service_url, embedded=False
+        )
+        return
+    embedded = EmbeddedPostgres(data_directory(settings) / "postgres")
+    try:
+        addresses = embedded.start()
+    except EmbeddedPostgresFailed as error:
+        raise StartFailed(str(error)) from error
+    watchdog = Watchdog(embedded, on_failure=lambda failure: print(failure, file=sys.stderr))
+    watchdog.start()
+    try:
+        yield DatabaseAddresses(addresses.service_url, addresses.owner_url, embedded=True)
+    finally:
+        watchdog.stop(timeout_s=10)
+        embedded.stop()
+
+
+def serve(settings: Settings, *, say: Say) -> None:
+    """Start the database, migrate, serve until told to stop; raise `StartFailed`."""
+    directory = data_directory(settings)
+    try:
+        _check_key(settings, directory)
+        with database(settings) as addresses, _metrics_directory():
+            asyncio.run(_prepare(settings, addresses))
+            _hand_over(settings, addresses, directory)
+            serving = Serving(APPLICATION, PROTOCOL, settings.host, settings.port, settings.workers)
+            if not serve_web(serving, lambda: say(_banner(settings, addresses))):
+                raise StartFailed("The service did not come up; the log above says why.")
+    except (MigrationFailed, NotDurable, AddressInUse) as error:
+        raise StartFailed(str(error)) from error
+
+
+async def _prepare(settings: Settings, addresses: DatabaseAddresses) -> None:
+    await migrate_up(addresses.owner_url, service_role=addresses.service_role)
+    await check_durability(addresses.service_url, required=settings.production)
+
+
+def _check_key(settings: Settings, directory: Path) -> None:
+    try:
+        signing_keys(settings, directory)
+    except (SigningKeyInvalid, OSError) as error:
+        raise StartFailed(str(error)) from error
+
+
+def _hand_over(settings: Settings, addresses: DatabaseAddresses, directory: Path) -> None:
+    """Put what the workers need into the environment that they inherit."""
+    os.environ.update(
+        WALLET_DATABASE_URL=addresses.service_url,
+        WALLET_DATA_DIRECTORY=str(directory),
+        WALLET_WORKERS=str(settings.workers),
+    )
+    os.environ.pop("WALLET_DATABASE_URL_FILE", None)
+    os.environ.pop("WALLET_DATABASE_OWNER_URL", None)
+
+
+@contextmanager
+def _metrics_directory() -> Iterator[None]:
+    """Give the workers a place to add up their metrics, for as long as they run."""
+    directory = Path(tempfile.mkdtemp(prefix="wallet-metrics-"))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    prepare_metrics_directory(directory)
+    try:
+        yield
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _banner(settings: Settings, addresses: DatabaseAddresses) -> str:
+    url = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}:{settings.port}"
+    where = "embedded PostgreSQL" if addresses.embedded else "PostgreSQL of WALLET_DATABASE_URL"
+    lines = [
+        "",
+        f"  Wallet is serving on {url}  ({settings.environment.value}, {where})",
+        f"  Try it:     {url}/docs",
+        f"  Reference:  {url}/redoc",
+    ]
+    if not settings.production:
+        lines.append(f"  Mails:      {url}/dev/mail")
+    lines += ["  Next step:  sign up with POST /users, log in with POST /users/login.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,156 @@
+"""The command line: thin; every command is a few lines over `bootstrap`."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from wallet import bootstrap
+from wallet.settings import PREFIX, Settings, SettingsUnsafe
+
+app = typer.Typer(
+    name="wallet",
+    help="The wallet service: serve it, migrate its database, verify its books.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+migrations = typer.Typer(help="Bring the schema forward, or look where it is.")
+app.add_typer(migrations, name="migrate")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+def _settings() -> Settings:
+    """Read the settings; end with a message that names what is wrong, never a value."""
+    try:
+        settings = Settings()
+        settings.check()
+    except ValidationError as error:
+        problems = (
+            f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        _fail("The settings are not valid. " + "; ".join(problems))
+    except SettingsUnsafe as error:
+        _fail(str(error))
+    return settings
+
+
+@app.command()
+def serve(
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes that serve requests.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="The port.")] = None,
+) -> None:
+    """Start the database if it is the embedded one, migrate it, and serve until told to stop."""
+    given = {"workers": workers, "host": host, "port": port}
+    settings = _settings().model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    try:
+        bootstrap.serve(settings, say=typer.echo)
+    except bootstrap.StartFailed as error:
+        _fail(str(error))
+
+
+@migrations.command("up")
+def migrate_up() -> None:
+    """Apply every pending migration."""
+    _report_migrations(bootstrap.migrate_up)
+
+
+@migrations.command("down")
+def migrate_down() -> None:
+    """Take the last migration back; refused in production and where rows would be lost."""
+    _report_migrations(bootstrap.migrate_down)
+
+
+@migrations.command("status")
+def migrate_status() -> None:
+    """List the migrations and when each was applied."""
+    _report_migrations(bootstrap.migration_status)
+
+
+def _report_migrations(command: "bootstrap.MigrationCommand") -> None:
+    try:
+        for line in asyncio.run(_with_database(command)):
+            typer.echo(line)
+    except bootstrap.StartFailed as error:
+        _fail(str(error))
+
+
+async def _with_database(command: "bootstrap.MigrationCommand") -> list[str]:
+    settings = _settings()
+    with bootstrap.database(settings) as addresses:
+        return await command(settings, addresses)
+
+
+@app.command()
+def verify() -> None:
+    """Check the whole of the books in one snapshot; exit with 1 if anything is wrong."""
+    settings = _settings()
+    try:
+        with bootstrap.database(settings) as addresses:
+            report, seconds = asyncio.run(bootstrap.verify(addresses))
+    except bootstrap.StartFailed as error:
+        _fail(str(error))
+    for violation in report.violations:
+        typer.echo(str(violation))
+    rate = report.entries / seconds if seconds else 0.0
+    typer.echo(
+        f"{report.accounts} accounts, {report.entries} entries in {seconds:.1f} s "
+        f"({rate:,.0f} entries/s): "
+        + ("intact." if report.intact else f"{len(report.violations)} violations.")
+    )
+    if not report.intact:
+        raise typer.Exit(1)
+
+
+@app.command()
+def create_admin(
+    email: Annotated[str, typer.Option(prompt=True, help="The administrator's e-mail address.")],
+    first_name: Annotated[str, typer.Option(prompt=True)],
+    last_name: Annotated[str, typer.Option(prompt=True)],
+) -> None:
+    """Create an administrator, or make one of a person who has signed up.
+
+    The password is asked for, or read from standard input if that is not a terminal.
+    """
+    settings = _settings()
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        with bootstrap.database(settings) as addresses:
+            person_id = asyncio.run(
+                bootstrap.create_admin(
+                    settings,
+                    addresses,
+                    email=email,
+                    first_name=first_name,
+                    last_name=last_name,
+                    password=password,
+                )
+            )
+    except bootstrap.StartFailed as error:
+        _fail(str(error))
+    typer.echo(f"{email} is an administrator ({person_id}).")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    typer.echo(json.dumps(bootstrap.openapi_document(), indent=2, ensure_ascii=False))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,140 @@
+"""Serving: one process, or a parent that keeps several workers alive; told when it is up.
+
+SIGTERM and SIGINT finish the requests under way, SIGHUP replaces the workers one by one, each old
+one leaving after its successor serves.
+"""
+
+import asyncio
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+GRACE_S = 8
+KEEP_ALIVE_S = 75
+BACKLOG = 2048
+START_TIMEOUT_S = 30.0
+PARENT_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What to serve and where; `application` and `protocol` are "module:name" import strings."""
+
+    application: str
+    protocol: str
+    host: str
+    port: int
+    workers: int
+
+
+class AddressInUse(RuntimeError):
+    """The address to listen on is taken; the message names it."""
+
+
+class _AnnouncedServer(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then announce it unless starting failed."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+
+class _AnnouncedWorkers(Multiprocess):
+    """Workers that say when the first of them serves."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], announce: Callable[[], object]
+    ) -> None:
+        super().__init__(config, sockets)
+        self._announce = announce
+
+    def init_processes(self) -> None:
+        """Start every worker, then announce it once all of them serve."""
+        super().init_processes()
+        ready = [p.wait_until_ready(START_TIMEOUT_S, self.should_exit) for p in self.processes]
+        if all(ready):
+            self._announce()
+
+
+def serve(serving: Serving, announce: Callable[[], object]) -> bool:
+    """Serve until told to stop; return whether it came up at all.
+
+    Raises `AddressInUse`. `announce` is called once, when requests are answered.
+    """
+    config = uvicorn.Config(
+        serving.application,
+        factory=True,
+        host=serving.host,
+        port=serving.port,
+        workers=serving.workers,
+        http=serving.protocol,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_worker_healthcheck=10,
+        ws_max_size=4096,
+        ws_per_message_deflate=False,
+    )
+    listener = _listen(serving.host, serving.port)
+    with contextlib.closing(listener):
+        if serving.workers > 1:
+            workers = _AnnouncedWorkers(config, [listener], announce)
+            workers.run()
+            return True
+        server = _AnnouncedServer(config, announce)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run([listener])
+        return server.started
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressInUse(f"{host}:{port} cannot be listened on: {error.strerror}.") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+async def end_with_parent(parent_pid: int) -> None:
+    """End this worker gracefully once its parent is gone, which nobody else would tell it."""
+    while os.getppid() == parent_pid:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(PARENT_POLL_S)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def is_worker() -> bool:
+    """Whether this process was started by a parent that keeps workers."""
+    return multiprocessing.parent_process() is not None
+
+
+def freeze_garbage_collector() -> Any:
+    """Take everything made at start-up out of the collector's sight; it would look for nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+    return gc.get_threshold()

@@ -1,0 +1,210 @@
+"""Settings: read once from the environment or `.env`; only `cli` and `bootstrap` import this.
+
+Every setting is `WALLET_<NAME>`. A secret may also be given as `WALLET_<NAME>_FILE`, the path of a
+file that holds it. Production refuses unsafe settings, naming the setting and never its value.
+"""
+
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "WALLET_"
+SECRET_FILE_SIZE_MAX = 64 * 1024
+
+
+class Environment(StrEnum):
+    """Where the service runs."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class SettingsUnsafe(ValueError):
+    """The settings are not fit for production; the message names each of them."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads `WALLET_X_FILE` for every secret X."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None or SecretStr not in _types_of(field):
+            return None, field_name, False
+        try:
+            with Path(path).open() as file:
+                return file.read(SECRET_FILE_SIZE_MAX).strip(), field_name, False
+        except OSError as error:
+            name = f"{PREFIX}{field_name.upper()}_FILE"
+            raise SettingsUnsafe(f"{name} cannot be read: {error.strerror}.") from None
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, _, _ = self.get_field_value(field, name)
+            if value is not None:
+                found[name] = value
+        return found
+
+
+def _types_of(field: FieldInfo) -> tuple[Any, ...]:
+    annotation = field.annotation
+    return (annotation, *getattr(annotation, "__args__", ()))
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with defaults that suit development."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    environment: Environment = Field(
+        Environment.DEVELOPMENT, description="development or production."
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(4000, ge=0, le=65_535, description="The port to listen on.")
+    public_url: str = Field(
+        "http://localhost:4000", description="Where people reach the service; links in mails."
+    )
+    workers: int = Field(1, ge=1, le=64, description="How many processes serve requests.")
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="A PostgreSQL 15 or newer to use instead of the embedded one: the service's "
+        "log-in role.",
+    )
+    database_owner_url: SecretStr | None = Field(
+        None, description="The owner's log-in, for migrations; the same as above if not set."
+    )
+    database_connections: int = Field(
+        8, ge=2, le=200, description="Connections per process, besides the two of the money path."
+    )
+    data_directory: Path | None = Field(
+        None, description="Where the embedded PostgreSQL, keys and mails are kept."
+    )
+
+    signing_key: SecretStr | None = Field(
+        None, description="PEM of the P-256 private key that signs tokens; made in development."
+    )
+    previous_signing_key: SecretStr | None = Field(
+        None, description="PEM of the key before, still accepted while keys are rotated."
+    )
+    access_token_lifetime_s: int = Field(
+        900, ge=30, le=900, description="How long an access token is good for, in seconds."
+    )
+    session_lifetime_days: int = Field(
+        30, ge=1, le=365, description="How long a session lasts without being used, in days."
+    )
+    password_length_min: int = Field(
+        15, ge=8, le=64, description="The shortest password; NIST SP 800-63B says 15."
+    )
+    hashing_threads: int = Field(2, ge=1, le=16, description="Threads that hash passwords.")
+    oauth_password_grant: bool | None = Field(
+        None,
+        description="Whether /oauth/token takes passwords (for the docs page); by default "
+        "only in development.",
+    )
+
+    default_currency: str = Field("USD", description="The currency of a person's first wallet.")
+    allow_sandbox: bool = Field(
+        False, description="Let production run with the sandbox funding source."
+    )
+    require_idempotency_key: bool = Field(
+        False, description="Refuse money requests without an Idempotency-Key."
+    )
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins that browsers may call from, exact, separated by commas."
+    )
+    metrics_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Networks that /metrics answers to in production, separated by commas.",
+    )
+    throughput_limit: str = Field(
+        "1000/10 seconds", description="Requests per person, over all workers of this machine."
+    )
+    sign_up_limit: int = Field(60, ge=1, description="Sign-ups per address and minute.")
+    log_in_limit: int = Field(60, ge=1, description="Log-ins per address and minute.")
+    recipient_miss_limit: int = Field(
+        30, ge=1, description="Recipients not found, per person and hour."
+    )
+
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="smtp://user:password@host:587 or smtps://…; mails are only shown at "
+        "/dev/mail without it.",
+    )
+    mail_from: str = Field(
+        "Wallet <no-reply@localhost>", description="The sender of the service's mails."
+    )
+    log_level: str = Field("info", description="debug, info, warning or error.")
+
+    @field_validator("cors_origins", "metrics_networks", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments first, then the environment, secret files and `.env`."""
+        return (init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings)
+
+    @property
+    def production(self) -> bool:
+        """Whether this is production."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def takes_passwords_at_oauth(self) -> bool:
+        """Whether the docs page's password grant is on."""
+        if self.oauth_password_grant is None:
+            return not self.production
+        return self.oauth_password_grant
+
+    def check(self) -> None:
+        """Raise `SettingsUnsafe` if this is production and something is not fit for it."""
+        unsafe = list(self._unsafe()) if self.production else []
+        if unsafe:
+            raise SettingsUnsafe("Not fit for production: " + " ".join(unsafe))
+
+    def _unsafe(self) -> Sequence[str]:
+        checks = {
+            "WALLET_DATABASE_URL must be set.": self.database_url is None,
+            "WALLET_SIGNING_KEY must be set (a PEM of a P-256 key).": not _secret(self.signing_key),
+            "WALLET_PUBLIC_URL must begin with https://.": not self.public_url.startswith(
+                "https://"
+            ),
+            "WALLET_SMTP_URL must be set.": not _secret(self.smtp_url),
+            "WALLET_MAIL_FROM must be an address of yours.": "@localhost" in self.mail_from,
+            "WALLET_PASSWORD_LENGTH_MIN must be at least 15.": self.password_length_min < 15,
+            "WALLET_CORS_ORIGINS must name origins, not '*'.": "*" in self.cors_origins,
+            "WALLET_LOG_LEVEL must not be debug.": self.log_level == "debug",
+            "WALLET_ALLOW_SANDBOX must be set: there is no other funding source in this release.": (
+                not self.allow_sandbox
+            ),
+        }
+        return [text for text, failed in checks.items() if failed]
+
+
+def _secret(value: SecretStr | None) -> str:
+    return "" if value is None else value.get_secret_value()

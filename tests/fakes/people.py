@@ -1,0 +1,517 @@
+"""In-memory twins of everything about people, and all of their use cases wired up on them.
+
+Units of work run one after the other here, and leaving one without a commit puts everything back.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.fakes.ledger import (
+    MemoryClock,
+    MemoryEvents,
+    MemoryFundings,
+    MemoryHistory,
+    MemoryLedger,
+    MemoryStore,
+    MemoryTransaction,
+    MemoryWallets,
+)
+from wallet.application.account_mail import AccountMail
+from wallet.application.authentication import Authentication
+from wallet.application.background import Background
+from wallet.application.credentials import Credentials
+from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
+from wallet.application.log_in import Client, LogIn, Tokens
+from wallet.application.password_checks import PasswordChecks
+from wallet.application.people import People, Profile, SignUp
+from wallet.application.ports import Message
+from wallet.application.recipients import Recipients
+from wallet.application.revocations import Revocations
+from wallet.application.unit_of_work import UnitOfWork
+from wallet.domain.events import Events
+from wallet.domain.funding import Fundings
+from wallet.domain.guards import (
+    FAILURES_FORGOTTEN_AFTER,
+    Guard,
+    GuardTripped,
+    LogInDelayed,
+    delay_s,
+)
+from wallet.domain.history import History
+from wallet.domain.ids import uuid7
+from wallet.domain.ledger import Ledger
+from wallet.domain.money import Currency
+from wallet.domain.sessions import (
+    MailPurpose,
+    MailToken,
+    MailTokens,
+    RefreshToken,
+    Session,
+    Sessions,
+)
+from wallet.domain.users import EmailTaken, HandleTaken, User, Users
+from wallet.domain.wallets import Wallets
+from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
+
+PASSWORD = "violet kettle orbit sandal"
+OTHER_PASSWORD = "seven quiet rivers of amber"
+HERE = Client("203.0.113.7", "pytest")
+
+
+@dataclass
+class HandleRow:
+    user_id: UUID
+    taken_at: datetime
+    freed_at: datetime | None = None
+
+
+@dataclass
+class PeopleStore:
+    """Everything about people that is committed."""
+
+    clock: MemoryClock
+    users: dict[UUID, User] = field(default_factory=dict)
+    emails: dict[str, UUID] = field(default_factory=dict)
+    handles: dict[str, HandleRow] = field(default_factory=dict)
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    refresh_tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
+    revoked: dict[UUID, datetime] = field(default_factory=dict)
+    mail_tokens: dict[bytes, MailToken] = field(default_factory=dict)
+
+    def snapshot(self) -> dict[str, Any]:
+        state = {name: dict(value) for name, value in vars(self).items() if name != "clock"}
+        state["handles"] = {handle: copy(row) for handle, row in self.handles.items()}
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+class MemoryUsers:
+    """People of one unit of work."""
+
+    def __init__(self, store: PeopleStore) -> None:
+        self._store = store
+
+    async def add(self, user: User) -> None:
+        if user.email in self._store.emails:
+            raise EmailTaken
+        if user.handle is not None:
+            self._take(user.id, user.handle, user.created_at)
+        if user.email is not None:
+            self._store.emails[user.email] = user.id
+        self._store.users[user.id] = user
+
+    async def get(self, user_id: UUID) -> User | None:
+        return self._store.users.get(user_id)
+
+    async def lock(self, user_id: UUID) -> User | None:
+        return self._store.users.get(user_id)
+
+    async def by_email(self, address: str) -> User | None:
+        user_id = self._store.emails.get(address)
+        return None if user_id is None else self._store.users[user_id]
+
+    async def by_handle(self, handle: str) -> User | None:
+        row = self._store.handles.get(handle)
+        return None if row is None or row.freed_at else self._store.users[row.user_id]
+
+    async def save(self, user: User) -> None:
+        old = self._store.users[user.id]
+        self._store.users[user.id] = replace(
+            old,
+            first_name=user.first_name,
+            last_name=user.last_name,
+            password_hash=user.password_hash,
+            role=user.role,
+            default_currency=user.default_currency,
+        )
+
+    async def verify_email(self, user_id: UUID, address: str, now: datetime) -> bool:
+        if self._store.emails.get(address) != user_id:
+            return False
+        user = self._store.users[user_id]
+        self._store.users[user_id] = replace(user, email_verified_at=user.email_verified_at or now)
+        return True
+
+    async def take_handle(self, user_id: UUID, handle: str, now: datetime) -> None:
+        self._free(user_id, now)
+        self._take(user_id, handle, now)
+        self._store.users[user_id] = replace(self._store.users[user_id], handle=handle)
+
+    async def handles(self, user_id: UUID) -> list[str]:
+        own = [(r.taken_at, h) for h, r in self._store.handles.items() if r.user_id == user_id]
+        return [handle for _, handle in sorted(own)]
+
+    async def close(self, user: User) -> None:
+        assert user.closed_at is not None
+        self._free(user.id, user.closed_at)
+        for address in [a for a, id_ in self._store.emails.items() if id_ == user.id]:
+            del self._store.emails[address]
+        self._store.users[user.id] = user
+
+    def _free(self, user_id: UUID, now: datetime) -> None:
+        for row in self._store.handles.values():
+            if row.user_id == user_id and row.freed_at is None:
+                row.freed_at = now
+
+    def _take(self, user_id: UUID, handle: str, now: datetime) -> None:
+        row = self._store.handles.setdefault(handle, HandleRow(user_id, now))
+        if row.user_id != user_id:
+            raise HandleTaken
+        row.freed_at = None
+
+
+class MemorySessions:
+    """Sessions of one unit of work."""
+
+    def __init__(self, store: PeopleStore) -> None:
+        self._store = store
+
+    async def add(self, session: Session, token: RefreshToken) -> None:
+        self._store.sessions[session.id] = session
+        self._store.refresh_tokens[token.digest] = token
+
+    async def lock_token(self, digest: bytes) -> RefreshToken | None:
+        return self._store.refresh_tokens.get(digest)
+
+    async def lock(self, session_id: UUID) -> Session | None:
+        return self._store.sessions.get(session_id)
+
+    async def rotate(self, used: RefreshToken, fresh: RefreshToken, session: Session) -> None:
+        self._store.refresh_tokens[used.digest] = replace(used, used_at=session.last_used_at)
+        self._store.refresh_tokens[fresh.digest] = fresh
+        self._store.sessions[session.id] = session
+
+    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
+        own = [s for s in self._store.sessions.values() if s.user_id == user_id and s.is_live(now)]
+        return sorted(own, key=lambda s: (s.last_used_at, s.id.int), reverse=True)
+
+    async def is_live(self, session_id: UUID, now: datetime) -> bool:
+        session = self._store.sessions.get(session_id)
+        return session is not None and session.is_live(now)
+
+    async def revoke(self, session_ids: Sequence[UUID], now: datetime) -> None:
+        for id_ in session_ids:
+            session = self._store.sessions.get(id_)
+            if session is not None and session.revoked_at is None:
+                self._store.sessions[id_] = replace(session, revoked_at=now)
+            self._store.revoked.setdefault(id_, self._store.clock())
+
+    async def revoke_all(
+        self, user_id: UUID, now: datetime, *, spare: UUID | None = None
+    ) -> Sequence[UUID]:
+        ended = [
+            s.id
+            for s in self._store.sessions.values()
+            if s.user_id == user_id and s.revoked_at is None and s.id != spare
+        ]
+        await self.revoke(ended, now)
+        return ended
+
+    async def revoked_within(self, age: timedelta) -> Sequence[UUID]:
+        since = self._store.clock() - age
+        return [id_ for id_, at in self._store.revoked.items() if at > since]
+
+
+class MemoryMailTokens:
+    """Mailed tokens of one unit of work; one that is used up is forgotten."""
+
+    def __init__(self, store: PeopleStore) -> None:
+        self._store = store
+
+    async def add(self, token: MailToken) -> None:
+        self._store.mail_tokens[token.digest] = token
+
+    async def take(self, digest: bytes, purpose: MailPurpose, now: datetime) -> MailToken | None:
+        token = self._store.mail_tokens.get(digest)
+        if token is None or token.purpose is not purpose or token.expires_at <= now:
+            return None
+        return self._store.mail_tokens.pop(digest)
+
+    async def spend_all(self, user_id: UUID, purpose: MailPurpose, now: datetime) -> None:
+        for digest, token in list(self._store.mail_tokens.items()):
+            if token.user_id == user_id and token.purpose is purpose:
+                del self._store.mail_tokens[digest]
+
+
+class MemoryGuards:
+    """Counters in fixed windows."""
+
+    def __init__(self, clock: MemoryClock) -> None:
+        self._clock = clock
+        self.counts: dict[tuple[str, str, int], int] = {}
+
+    async def count(self, guard: Guard, subject: str) -> None:
+        place = self._place(guard, subject)
+        self.counts[place] = self.counts.get(place, 0) + 1
+        if self.counts[place] > guard.limit:
+            raise GuardTripped(retry_after_s=guard.window_s, guard=guard.name)
+
+    async def check(self, guard: Guard, subject: str) -> None:
+        if self.counts.get(self._place(guard, subject), 0) >= guard.limit:
+            raise GuardTripped(retry_after_s=guard.window_s, guard=guard.name)
+
+    def _place(self, guard: Guard, subject: str) -> tuple[str, str, int]:
+        return (guard.name, subject, int(self._clock.now.timestamp()) // guard.window_s)
+
+
+@dataclass
+class Failures:
+    number: int
+    blocked_until: datetime
+    last_at: datetime
+
+
+class MemoryLogInDelays:
+    """Failures in a row."""
+
+    def __init__(self, clock: MemoryClock) -> None:
+        self._clock = clock
+        self.failures: dict[bytes, Failures] = {}
+
+    async def begin(self, account: bytes) -> None:
+        now = self._clock()
+        known = self.failures.get(account)
+        if known is not None and known.blocked_until > now:
+            wait_s = -int(-(known.blocked_until - now).total_seconds() // 1)
+            raise LogInDelayed(retry_after_s=wait_s, wait_s=wait_s)
+        forgotten = known is None or known.last_at < now - FAILURES_FORGOTTEN_AFTER
+        number = 1 if known is None or forgotten else known.number + 1
+        self.failures[account] = Failures(number, now + timedelta(seconds=delay_s(number)), now)
+
+    async def succeed(self, account: bytes) -> None:
+        self.failures.pop(account, None)
+
+
+class FastHasher:
+    """Readable hashes; `verified` is the spy that counts verifications and their parameters."""
+
+    def __init__(self) -> None:
+        self.parameters = "v2"
+        self.verified: list[str] = []
+
+    async def hash(self, password: str) -> str:
+        return f"{self.parameters}${password}"
+
+    async def verify(self, password: str, stored: str | None) -> bool:
+        decoy = f"{self.parameters}$\0"
+        self.verified.append((stored or decoy).partition("$")[0])
+        await asyncio.sleep(0)
+        return (stored or decoy).partition("$")[2] == password
+
+    def needs_update(self, stored: str) -> bool:
+        return not stored.startswith(f"{self.parameters}$")
+
+
+class MemoryMailer:
+    """An outbox."""
+
+    def __init__(self) -> None:
+        self.outbox: list[Message] = []
+        self.broken = False
+
+    async def send(self, message: Message) -> None:
+        if self.broken:
+            raise ConnectionRefusedError("no mail server")
+        self.outbox.append(message)
+
+
+class MemoryPeopleUnitOfWork:
+    """A unit of work on both stores."""
+
+    ledger: Ledger
+    wallets: Wallets
+    fundings: Fundings
+    history: History
+    users: Users
+    sessions: Sessions
+    mail_tokens: MailTokens
+    events: Events
+
+    def __init__(self, people: PeopleStore, books: MemoryStore, lock: asyncio.Lock) -> None:
+        self._people = people
+        self._books = books
+        self._lock = lock
+        self._committed = False
+
+    async def __aenter__(self) -> Self:
+        await self._lock.acquire()
+        books = self._books
+        self._before = self._people.snapshot()
+        self._accounts = {id_: copy(account) for id_, account in books.accounts.items()}
+        self._wallets = dict(books.wallets)
+        self._events = list(books.events)
+        transaction = MemoryTransaction(books)
+        self.ledger = MemoryLedger(transaction)
+        self.wallets = MemoryWallets(transaction)
+        self.fundings = MemoryFundings(transaction)
+        self.history = MemoryHistory(transaction)
+        self.events = MemoryEvents(transaction)
+        self.users = MemoryUsers(self._people)
+        self.sessions = MemorySessions(self._people)
+        self.mail_tokens = MemoryMailTokens(self._people)
+        return self
+
+    async def commit(self) -> None:
+        await asyncio.sleep(0)
+        self._committed = True
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._committed:
+            self._people.restore(self._before)
+            self._books.accounts = self._accounts
+            self._books.wallets = self._wallets
+            self._books.events = self._events
+        self._lock.release()
+
+
+@cache
+def signing_key() -> SigningKey:
+    return SigningKey.of_pem(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+def new_ids() -> Callable[[], UUID]:
+    numbers = count(1)
+    return lambda: uuid7(1_767_225_600_000, next(numbers).to_bytes(10, "big"))
+
+
+def new_secrets() -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"secret-{next(numbers):036d}"
+
+
+class Town:
+    """All use cases about people, in memory; `process()` is another process on the same store."""
+
+    def __init__(self, limits: PeopleLimits = DEFAULT_LIMITS) -> None:
+        self.clock = MemoryClock()
+        self.people_store = PeopleStore(self.clock)
+        self.books = MemoryStore(self.clock)
+        self.hasher = FastHasher()
+        self.mailer = MemoryMailer()
+        self.guards = MemoryGuards(self.clock)
+        self.delays = MemoryLogInDelays(self.clock)
+        self.tokens = JwtTokens(
+            keys=SigningKeys(signing_key()), issuer="https://wallet.example", audience="wallet"
+        )
+        self.reported: list[BaseException] = []
+        self.background = Background(self.reported.append)
+        self.new_id = new_ids()
+        self.new_secret = new_secrets()
+        self.limits = limits
+        self._lock = asyncio.Lock()
+        self.revocations = self._revocations()
+        checks = PasswordChecks(hasher=self.hasher, delays=self.delays)
+        mail = AccountMail(
+            mailer=self.mailer,
+            background=self.background,
+            guards=self.guards,
+            limits=limits,
+            new_secret=self.new_secret,
+            public_url="https://wallet.example",
+        )
+        self.people = People(
+            unit_of_work=self.unit_of_work,
+            guards=self.guards,
+            hasher=self.hasher,
+            password_checks=checks,
+            mail=mail,
+            revocations=self.revocations,
+            clock=self.clock,
+            new_id=self.new_id,
+            default_currency=Currency("USD"),
+            limits=limits,
+        )
+        self.credentials = Credentials(
+            unit_of_work=self.unit_of_work,
+            guards=self.guards,
+            hasher=self.hasher,
+            password_checks=checks,
+            mail=mail,
+            background=self.background,
+            revocations=self.revocations,
+            clock=self.clock,
+            new_id=self.new_id,
+            limits=limits,
+        )
+        self.recipients = Recipients(
+            unit_of_work=self.unit_of_work, guards=self.guards, limits=limits
+        )
+        self.log_in = self.process(self.revocations)
+
+    def unit_of_work(self) -> UnitOfWork:
+        return MemoryPeopleUnitOfWork(self.people_store, self.books, self._lock)
+
+    def process(self, revocations: Revocations | None = None) -> LogIn:
+        """Return the log-in of another process: the same store, but memory of its own."""
+        revocations = revocations or self._revocations()
+        return LogIn(
+            unit_of_work=self.unit_of_work,
+            guards=self.guards,
+            hasher=self.hasher,
+            password_checks=PasswordChecks(hasher=self.hasher, delays=self.delays),
+            tokens=self.tokens,
+            authentication=Authentication(
+                tokens=self.tokens, revocations=revocations, clock=self.clock
+            ),
+            revocations=revocations,
+            clock=self.clock,
+            new_id=self.new_id,
+            new_secret=self.new_secret,
+            limits=self.limits,
+        )
+
+    def _revocations(self) -> Revocations:
+        return Revocations(
+            unit_of_work=self.unit_of_work, clock=self.clock, report=self.reported.append
+        )
+
+    async def sign_up(self, name: str = "ada", *, verified: bool = False) -> Profile:
+        profile = await self.people.sign_up(
+            SignUp(
+                first_name=name.title(),
+                last_name="Lovelace",
+                email=f"{name}@example.com",
+                password=PASSWORD,
+                handle=name,
+                address=HERE.address,
+            )
+        )
+        await self.background.drain()
+        if verified:
+            await self.credentials.verify_email(self.mailed_token(), HERE.address)
+        return profile
+
+    async def enter(self, name: str = "ada", password: str = PASSWORD) -> Tokens:
+        return await self.log_in.log_in(f"{name}@example.com", password, HERE)
+
+    def mailed_token(self) -> str:
+        """Return the token of the last mail."""
+        lines = self.mailer.outbox[-1].text.splitlines()
+        return next(line for line in lines if line.startswith("secret-"))
+
+    def pass_time(self, **duration: float) -> None:
+        self.clock.now += timedelta(**duration)
