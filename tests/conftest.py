@@ -2,21 +2,48 @@
 
 import asyncio
 import fcntl
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
+from wallet.api.middleware import current_request_id
+from wallet.bootstrap.worker import build_application
 from wallet.infrastructure.embedded_postgres import EmbeddedAddresses, EmbeddedPostgres
 from wallet.infrastructure.postgres.migrations import migrate_up
 from wallet.infrastructure.postgres.pool import Pool, create_pool
+from wallet.infrastructure.telemetry import Logs, configure_logs
+from wallet.settings import Settings
+
+END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+EMPTY = """
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'schema_migrations'
+    LOOP
+        EXECUTE format('DELETE FROM %I', name);
+    END LOOP;
+END
+$$
+"""
 
 
 @dataclass(frozen=True)
@@ -96,22 +123,32 @@ class Database:
     superuser_url: str
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def database(cluster: Cluster, template: str) -> AsyncIterator[Database]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def own_database(cluster: Cluster, template: str) -> AsyncIterator[Database]:
+    """Yield a migrated database that only this worker of pytest-xdist uses."""
     name = f"test_{uuid4().hex}"
-    await cluster.administer(
-        f"CREATE DATABASE {name} TEMPLATE {template} OWNER wallet_owner STRATEGY file_copy"
-    )
-    superuser_url = cluster.addresses.superuser_url
+    await cluster.administer(f"CREATE DATABASE {name} TEMPLATE {template} OWNER wallet_owner")
     try:
         yield Database(
             name,
             cluster.url(name),
             cluster.url(name, owner=True),
-            superuser_url.replace(superuser_url.split("?")[0].rsplit("/", 1)[1] + "?", f"{name}?"),
+            cluster.addresses.superuser_url.replace("/postgres?", f"/{name}?"),
         )
     finally:
         await cluster.administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(own_database: Database) -> Database:
+    """Return the database, emptied: that takes milliseconds, and making one half a second."""
+    connection = await asyncpg.connect(own_database.superuser_url)
+    try:
+        await connection.execute(END_OTHERS)
+        await connection.execute(EMPTY)
+    finally:
+        await connection.close()
+    return own_database
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -122,3 +159,61 @@ async def postgres_pool(database: Database) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await asyncio.wait_for(pool.close(), 10)
+
+
+def settings_of(**given: Any) -> Settings:
+    """Return settings as they are by default, whatever this machine's environment says."""
+    return Settings(_env_file=None, **given)  # type: ignore[call-arg]
+
+
+@dataclass(frozen=True)
+class Service:
+    """The whole application on a database of its own, and the log it writes."""
+
+    app: FastAPI
+    database: Database
+    log: io.BytesIO
+    logs: Logs
+
+    def log_text(self) -> str:
+        """Return everything logged so far."""
+        self.logs.flush()
+        return self.log.getvalue().decode()
+
+    @asynccontextmanager
+    async def client(self, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+        """Yield an HTTP client that seems to come from an address."""
+        transport = httpx.ASGITransport(
+            self.app, client=(address, 40_000), raise_app_exceptions=False
+        )
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client
+
+
+@asynccontextmanager
+async def running_service(
+    database: Database, directory: Path, settings: Settings, **parts: Any
+) -> AsyncIterator[Service]:
+    """Run the application in this process."""
+    log = io.BytesIO()
+    logs = configure_logs(stream=log, request_id=current_request_id)
+    app = build_application(
+        settings, database_url=database.url, directory=directory, logs=logs, **parts
+    )
+    async with app.router.lifespan_context(app):
+        yield Service(app, database, log, logs)
+    logs.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(database: Database, tmp_path: Path) -> AsyncIterator[Service]:
+    """Yield the whole application with its default settings."""
+    async with running_service(database, tmp_path, settings_of()) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of the whole application."""
+    async with service.client() as client:
+        yield client

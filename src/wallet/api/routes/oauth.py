@@ -1,7 +1,7 @@
 """OAuth: the token endpoint of the documentation page, and the keys that verify our tokens.
 
-The password grant is there for the Authorize button of Swagger UI and for nothing else: a
-composition root leaves `token_router` out where it is not wanted. Its errors are those of RFC 6749.
+The password grant is there for the Authorize button of Swagger UI and for nothing else: unless
+`app.state.takes_passwords_at_oauth` is set it is refused. The errors are those of RFC 6749.
 """
 
 from typing import Any
@@ -21,7 +21,6 @@ from wallet.domain.sessions import GrantRefused
 from wallet.domain.users import EMAIL_LENGTH_MAX
 
 router = APIRouter(tags=["OAuth"])
-token_router = APIRouter(tags=["OAuth"])
 
 GRANT_SCHEME_NAME = "passwordGrant"
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
@@ -69,7 +68,7 @@ class OAuthError(Exception):
         self.description = description
 
 
-@token_router.post(
+@router.post(
     TOKEN_PATH,
     operation_id="issueToken",
     summary="Get tokens by the OAuth 2 password grant",
@@ -142,14 +141,15 @@ async def _granted(request: Request, form: dict[str, str]) -> Tokens:
     log_in = use_cases(request).log_in
     client = client_of(request)
     grant = form.get("grant_type")
-    if grant == "password":
+    takes_passwords = getattr(request.app.state, "takes_passwords_at_oauth", False)
+    if grant == "password" and takes_passwords:
         username, password = _field(form, "username"), _field(form, "password")
         return await log_in.log_in(username, password, client, staff=False)
     if grant == "refresh_token":
         return await log_in.refresh(_field(form, "refresh_token"), client)
     if grant is None:
         raise OAuthError("invalid_request", "grant_type is missing.")
-    raise OAuthError("unsupported_grant_type", "Only password and refresh_token are supported.")
+    raise OAuthError("unsupported_grant_type", "This grant is not supported here.")
 
 
 def _field(form: dict[str, str], name: str) -> str:
