@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,17 @@ def _run_directory() -> Path:
     directory.mkdir(mode=0o755, exist_ok=True)
     directory.chmod(0o755)
     return directory
+
+
+@contextmanager
+def reachable_directory() -> Iterator[Path]:
+    """Yield a new directory that a PostgreSQL of another user can reach; pytest's are private."""
+    directory = Path(tempfile.mkdtemp(prefix="wallet-test-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

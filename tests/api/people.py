@@ -32,9 +32,7 @@ class Person:
     async def get(self, path: str) -> httpx.Response:
         return await self.client.get(path, headers=self.headers)
 
-    async def post(
-        self, path: str, body: dict[str, Any], key: str | None = None
-    ) -> httpx.Response:
+    async def post(self, path: str, body: dict[str, Any], key: str | None = None) -> httpx.Response:
         headers = dict(self.headers)
         if key is not None:
             headers["idempotency-key"] = key

@@ -310,9 +310,7 @@ async def test_a_top_up_repeated_is_credited_once_and_found_in_the_history(
 
 
 async def _pay(payer: Person, handle: str, amount: int, **more: Any) -> str:
-    answer = await payer.post(
-        "/wallets/transfer", {"to_handle": handle, "amount": amount, **more}
-    )
+    answer = await payer.post("/wallets/transfer", {"to_handle": handle, "amount": amount, **more})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 

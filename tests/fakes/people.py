@@ -35,17 +35,19 @@ from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
 from wallet.application.log_in import Client, LogIn, Tokens
 from wallet.application.password_checks import PasswordChecks
 from wallet.application.people import People, Profile, SignUp
-from wallet.application.ports import Message
+from wallet.application.ports import Clock, Message, NewId
 from wallet.application.recipients import Recipients
 from wallet.application.revocations import Revocations
-from wallet.application.unit_of_work import UnitOfWork
+from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.guards import (
     FAILURES_FORGOTTEN_AFTER,
     Guard,
+    Guards,
     GuardTripped,
     LogInDelayed,
+    LogInDelays,
     delay_s,
 )
 from wallet.domain.history import History
@@ -404,25 +406,39 @@ def new_secrets() -> Callable[[], str]:
 
 
 class Town:
-    """All use cases about people, in memory; `process()` is another process on the same store."""
+    """All use cases about people, in memory unless told otherwise.
 
-    def __init__(self, limits: PeopleLimits = DEFAULT_LIMITS) -> None:
+    `process()` is the log-in of another process on the same store.
+    """
+
+    def __init__(
+        self,
+        limits: PeopleLimits = DEFAULT_LIMITS,
+        *,
+        unit_of_work: UnitOfWorkFactory | None = None,
+        guards: Guards | None = None,
+        delays: LogInDelays | None = None,
+        new_id: NewId | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.clock = MemoryClock()
         self.people_store = PeopleStore(self.clock)
         self.books = MemoryStore(self.clock)
         self.hasher = FastHasher()
         self.mailer = MemoryMailer()
-        self.guards = MemoryGuards(self.clock)
-        self.delays = MemoryLogInDelays(self.clock)
+        self.guards = guards or MemoryGuards(self.clock)
+        self.delays = delays or MemoryLogInDelays(self.clock)
         self.tokens = JwtTokens(
             keys=SigningKeys(signing_key()), issuer="https://wallet.example", audience="wallet"
         )
         self.reported: list[BaseException] = []
         self.background = Background(self.reported.append)
-        self.new_id = new_ids()
+        self.new_id = new_id or new_ids()
+        self.time = clock or self.clock
         self.new_secret = new_secrets()
         self.limits = limits
         self._lock = asyncio.Lock()
+        self.unit_of_work = unit_of_work or self._in_memory
         self.revocations = self._revocations()
         checks = PasswordChecks(hasher=self.hasher, delays=self.delays)
         mail = AccountMail(
@@ -440,7 +456,7 @@ class Town:
             password_checks=checks,
             mail=mail,
             revocations=self.revocations,
-            clock=self.clock,
+            clock=self.time,
             new_id=self.new_id,
             default_currency=Currency("USD"),
             limits=limits,
@@ -453,7 +469,7 @@ class Town:
             mail=mail,
             background=self.background,
             revocations=self.revocations,
-            clock=self.clock,
+            clock=self.time,
             new_id=self.new_id,
             limits=limits,
         )
@@ -462,7 +478,7 @@ class Town:
         )
         self.log_in = self.process(self.revocations)
 
-    def unit_of_work(self) -> UnitOfWork:
+    def _in_memory(self) -> UnitOfWork:
         return MemoryPeopleUnitOfWork(self.people_store, self.books, self._lock)
 
     def process(self, revocations: Revocations | None = None) -> LogIn:
@@ -475,10 +491,10 @@ class Town:
             password_checks=PasswordChecks(hasher=self.hasher, delays=self.delays),
             tokens=self.tokens,
             authentication=Authentication(
-                tokens=self.tokens, revocations=revocations, clock=self.clock
+                tokens=self.tokens, revocations=revocations, clock=self.time
             ),
             revocations=revocations,
-            clock=self.clock,
+            clock=self.time,
             new_id=self.new_id,
             new_secret=self.new_secret,
             limits=self.limits,
@@ -486,7 +502,7 @@ class Town:
 
     def _revocations(self) -> Revocations:
         return Revocations(
-            unit_of_work=self.unit_of_work, clock=self.clock, report=self.reported.append
+            unit_of_work=self.unit_of_work, clock=self.time, report=self.reported.append
         )
 
     async def sign_up(self, name: str = "ada", *, verified: bool = False) -> Profile:

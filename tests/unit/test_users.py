@@ -1,14 +1,19 @@
 """People: names, addresses, handles, sign-up, profile, recipients, and leaving."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.fakes.ledger import MemoryHistory
 from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town
 
 from wallet.application.directory import Recipient
 from wallet.application.people import SignUp
 from wallet.domain.errors import Invalid, Throttled
 from wallet.domain.guards import GuardTripped, delay_s, subject_of_address
+from wallet.domain.history import Page
 from wallet.domain.ids import uuid7
 from wallet.domain.sessions import (
     MailTokenInvalid,
@@ -344,6 +349,67 @@ async def test_an_export_holds_everything_about_the_person_and_no_hash() -> None
     assert [wallet.currency for wallet in export.wallets] == ["USD"]
     assert [line async for line in town.people.export_lines(ada)] == []
     assert "v2$" not in repr(export)
+
+
+async def test_an_export_walks_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town()
+    await town.sign_up()
+    ada = await principal(town)
+    wallet_id = UUID(int=9)
+    asked: list[object] = []
+
+    async def page(
+        self: object, owner_id: UUID, *, before_versions: Mapping[UUID, int] | None, limit: int
+    ) -> Page:
+        asked.append(before_versions)
+        lines: list[Any] = [f"line {len(asked)}"]
+        return Page(lines, {wallet_id: 7} if len(asked) == 1 else None)
+
+    monkeypatch.setattr(MemoryHistory, "page", page)
+    found: list[Any] = [line async for line in town.people.export_lines(ada)]
+    assert found == ["line 1", "line 2"]
+    assert asked == [None, {wallet_id: 7}]
+
+
+async def test_changing_nothing_writes_nothing() -> None:
+    town = Town()
+    profile = await town.sign_up()
+    ada = await principal(town)
+    events = len(town.books.events)
+    assert await town.people.update(ada, first_name="Ada", handle="ADA") == profile
+    assert len(town.books.events) == events
+
+
+async def test_a_mailed_token_is_bound_to_the_address_it_went_to() -> None:
+    town = Town()
+    profile = await town.sign_up()
+    verification = town.mailed_token()
+    await town.credentials.request_password_reset("ada@example.com", HERE.address)
+    await town.background.drain()
+    user = town.people_store.users[profile.user.id]
+    town.people_store.users[user.id] = replace(user, email="new@example.com")
+    town.people_store.emails = {"new@example.com": user.id}
+    with pytest.raises(MailTokenInvalid):
+        await town.credentials.verify_email(verification, HERE.address)
+    with pytest.raises(MailTokenInvalid):
+        await town.credentials.reset_password(town.mailed_token(), OTHER_PASSWORD, HERE.address)
+
+
+async def test_an_address_that_changes_during_a_reset_ends_it() -> None:
+    town = Town()
+    profile = await town.sign_up()
+    await town.credentials.request_password_reset("ada@example.com", HERE.address)
+    await town.background.drain()
+    hash_password = town.hasher.hash
+
+    async def slowly(password: str) -> str:
+        user = town.people_store.users[profile.user.id]
+        town.people_store.users[user.id] = replace(user, email="new@example.com")
+        return await hash_password(password)
+
+    town.hasher.hash = slowly  # type: ignore[method-assign]
+    with pytest.raises(MailTokenInvalid):
+        await town.credentials.reset_password(town.mailed_token(), OTHER_PASSWORD, HERE.address)
 
 
 async def test_a_verification_token_works_once_and_for_thirty_minutes() -> None:

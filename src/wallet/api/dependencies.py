@@ -5,7 +5,7 @@ The plain functions take what ASGI gives, so that a hot route decides exactly li
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from time import monotonic
 from typing import Any, Self
 
@@ -42,18 +42,24 @@ class TrustedProxies:
         may have been made up by the client.
         """
         address = peer
-        for hop in reversed([part.strip() for part in forwarded.split(",")]):
-            if not hop or not self._trusts(address):
+        for hop in reversed(forwarded.split(",")):
+            if not self._trusts(address) or _parsed(hop.strip()) is None:
                 break
-            address = hop
+            address = hop.strip()
         return address
 
     def _trusts(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.networks)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self.networks)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    # A socket that takes both families shows IPv4 peers as ::ffff:a.b.c.d.
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 NO_PROXIES = TrustedProxies()

@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI makes of the routes, and what holds for all of them."""
 
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -34,8 +35,10 @@ have a definite answer. The money moves once.
 TAGS: list[dict[str, str]] = [
     {"name": "People", "description": "Sign up, your profile, finding whom to pay."},
     {"name": "Sessions", "description": "Log in, stay logged in, log out."},
+    {"name": "Credentials", "description": "Passwords, and proving an e-mail address."},
     {"name": "Wallets", "description": "Balances, top-ups and transfers."},
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
+    {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {"name": "Operations", "description": "Health and metrics."},
 ]
 
@@ -71,7 +74,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation["responses"]
-            added = EVERYWHERE | (WITH_BODY if "requestBody" in operation else {})
+            added = deepcopy(EVERYWHERE | (WITH_BODY if "requestBody" in operation else {}))
             for status, response in added.items():
                 responses.setdefault(str(status), response)
             for response in responses.values():

@@ -96,9 +96,12 @@ class Credentials:
         Raises `MailTokenInvalid` or `GuardTripped`.
         """
         await self._guards.count(self._limits.mail_token, subject_of_address(address))
-        now = self._clock()
+        taken = await self._peek(token, MailPurpose.VERIFY_EMAIL)
         async with self._unit_of_work() as work:
-            taken = await self._take(work, token, MailPurpose.VERIFY_EMAIL, now)
+            now = self._clock()
+            # The person first and tokens second, like everybody else who locks both.
+            await work.users.lock(taken.user_id)
+            await self._take(work, token, MailPurpose.VERIFY_EMAIL, now)
             if not await work.users.verify_email(taken.user_id, taken.address, now):
                 raise MailTokenInvalid(field="token")
             await work.mail_tokens.spend_all(taken.user_id, MailPurpose.VERIFY_EMAIL, now)
@@ -121,9 +124,9 @@ class Credentials:
         is refused leaves the token usable.
         """
         await self._guards.count(self._limits.mail_token, subject_of_address(address))
+        # The slow hash must not be made inside a transaction.
+        taken = await self._peek(token, MailPurpose.RESET_PASSWORD)
         async with self._unit_of_work() as work:
-            # Taken and rolled back: the slow hash must not be made inside a transaction.
-            taken = await self._take(work, token, MailPurpose.RESET_PASSWORD, self._clock())
             user = await work.users.get(taken.user_id)
         if user is None or user.email != taken.address:
             raise MailTokenInvalid(field="token")
@@ -161,6 +164,11 @@ class Credentials:
             message = await self._mail.reset(work, user.id, address, self._clock())
             await work.commit()
         self._mail.post(message)
+
+    async def _peek(self, token: str, purpose: MailPurpose) -> MailToken:
+        """Return a token without using it up: what is taken here is rolled back."""
+        async with self._unit_of_work() as work:
+            return await self._take(work, token, purpose, self._clock())
 
     async def _take(
         self, work: UnitOfWork, token: str, purpose: MailPurpose, now: datetime

@@ -139,9 +139,12 @@ class People:
         handle = None if handle is None else handle_of(handle)
         async with self._unit_of_work() as work:
             user = _open(await work.users.lock(principal.user_id))
+            renamed = user.renamed(first_name, last_name)
             if handle is not None and handle != user.handle:
                 await self._take_handle(work, user.id, handle)
-            await work.users.save(user.renamed(first_name, last_name))
+            elif renamed == user:
+                return await self._profile(work, user)
+            await work.users.save(renamed)
             await self._record(work, user.id, "user.updated", {})
             profile = await self._profile(work, await work.users.get(user.id))
             await work.commit()

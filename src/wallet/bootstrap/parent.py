@@ -22,7 +22,7 @@ from wallet.infrastructure.postgres.durability import NotDurable, check_durabili
 from wallet.infrastructure.postgres.migrations import MigrationFailed, migrate_up
 from wallet.infrastructure.security.keys import SigningKeyInvalid
 from wallet.infrastructure.telemetry import prepare_metrics_directory
-from wallet.infrastructure.web_server import AddressInUse, Serving
+from wallet.infrastructure.web_server import AddressInUse, Serving, unwind_on_termination
 from wallet.infrastructure.web_server import serve as serve_web
 from wallet.settings import Settings
 
@@ -98,6 +98,7 @@ def database(settings: Settings) -> Iterator[DatabaseAddresses]:
 
 def serve(settings: Settings, *, say: Say) -> None:
     """Start the database, migrate, serve until told to stop; raise `StartFailed`."""
+    unwind_on_termination()
     directory = data_directory(settings)
     try:
         _check_key(settings, directory)

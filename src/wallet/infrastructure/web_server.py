@@ -102,9 +102,19 @@ def serve(serving: Serving, announce: Callable[[], object]) -> bool:
             workers.run()
             return True
         server = _AnnouncedServer(config, announce)
-        with contextlib.suppress(KeyboardInterrupt):
+        # Once it has shut down, uvicorn raises the signal again that told it to.
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
             server.run([listener])
         return server.started
+
+
+def unwind_on_termination() -> None:
+    """Make SIGTERM end this process like an exception does: whatever was begun is cleaned up."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _listen(host: str, port: int) -> socket.socket:

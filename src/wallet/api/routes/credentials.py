@@ -81,6 +81,7 @@ class ResetBody(Body):
 @router.post(
     "/users/me/password",
     status_code=204,
+    response_class=Response,
     operation_id="changePassword",
     summary="Change your password",
     responses=problem_responses(
@@ -103,6 +104,7 @@ async def change_password(request: Request, body: ChangePasswordBody, person: Pe
 @router.post(
     "/users/me/email-verification",
     status_code=202,
+    response_class=Response,
     operation_id="requestEmailVerification",
     summary="Send the verification mail again",
     responses=problem_responses(*SIGNED_IN, EmailAlreadyVerified, GuardTripped, OutcomeUnknown),
@@ -116,6 +118,7 @@ async def request_email_verification(request: Request, person: Person) -> Respon
 @router.post(
     "/email-verifications",
     status_code=204,
+    response_class=Response,
     operation_id="verifyEmail",
     summary="Verify an e-mail address",
     responses=problem_responses(ValidationFailed, MailTokenInvalid, GuardTripped, *OUTAGES),
@@ -130,6 +133,7 @@ async def verify_email(request: Request, body: MailTokenBody) -> Response:
 @router.post(
     "/password-resets",
     status_code=202,
+    response_class=Response,
     operation_id="requestPasswordReset",
     summary="Ask for a mail that lets you set a new password",
     responses=problem_responses(ValidationFailed, GuardTripped, Interrupted, Overloaded),
@@ -147,6 +151,7 @@ async def request_password_reset(request: Request, body: ResetRequestBody) -> Re
 @router.post(
     "/password-resets/confirm",
     status_code=204,
+    response_class=Response,
     operation_id="resetPassword",
     summary="Set a new password by mail",
     responses=problem_responses(

@@ -14,7 +14,7 @@ from wallet.domain.errors import NotFound, Unavailable
 
 READY_TIMEOUT_S = 2.0
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["Operations"])
 
 
 class NotReady(Unavailable):
@@ -74,7 +74,7 @@ async def edge_services(request: Request) -> EdgeServices:
 Services = Annotated[EdgeServices, Depends(edge_services)]
 
 
-@router.get("/health/live", operation_id="get_liveness", summary="Is the process alive?")
+@router.get("/health/live", operation_id="getLiveness", summary="Is the process alive?")
 async def get_liveness() -> Liveness:
     """Answer at once, without asking the database."""
     return Liveness()
@@ -82,7 +82,7 @@ async def get_liveness() -> Liveness:
 
 @router.get(
     "/health/ready",
-    operation_id="get_readiness",
+    operation_id="getReadiness",
     summary="Is the service ready for requests?",
     responses=problem_responses(NotReady),
 )
@@ -100,7 +100,7 @@ async def get_readiness(services: Services) -> Readiness:
 
 @router.get(
     "/metrics",
-    operation_id="get_metrics",
+    operation_id="getMetrics",
     summary="Metrics in the format of Prometheus",
     response_class=Response,
     responses={

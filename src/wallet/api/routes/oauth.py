@@ -13,10 +13,12 @@ from starlette.exceptions import HTTPException
 
 from wallet.api.dependencies import SCHEME_NAME, client_of
 from wallet.api.people_fields import PASSWORD_TEXT_LENGTH_MAX
+from wallet.api.problems import problem_responses
 from wallet.api.routes.sessions import TokensAnswer, tokens_document
 from wallet.api.state import use_cases
 from wallet.application.log_in import Tokens
-from wallet.domain.errors import Throttled, Unauthenticated
+from wallet.application.unit_of_work import Interrupted
+from wallet.domain.errors import Overloaded, Throttled, Unauthenticated
 from wallet.domain.sessions import GrantRefused
 from wallet.domain.users import EMAIL_LENGTH_MAX
 
@@ -73,7 +75,7 @@ class OAuthError(Exception):
     operation_id="issueToken",
     summary="Get tokens by the OAuth 2 password grant",
     response_model=TokensAnswer,
-    responses=_ERROR_RESPONSES,
+    responses={**problem_responses(Overloaded, Interrupted), **_ERROR_RESPONSES},
     openapi_extra={
         "requestBody": {"required": True, "content": {FORM_TYPE: {"schema": _FORM_SCHEMA}}}
     },

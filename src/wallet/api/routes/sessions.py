@@ -138,6 +138,7 @@ async def refresh_tokens(request: Request, body: RefreshBody) -> dict[str, Any]:
 @router.post(
     "/users/logout",
     status_code=204,
+    response_class=Response,
     operation_id="logOut",
     summary="Log out",
     responses=problem_responses(*SIGNED_IN, OutcomeUnknown),
@@ -168,6 +169,7 @@ async def list_sessions(request: Request, person: Person) -> dict[str, Any]:
 @router.delete(
     "/users/me/sessions/{session_id}",
     status_code=204,
+    response_class=Response,
     operation_id="revokeSession",
     summary="End one of your sessions",
     responses=problem_responses(*SIGNED_IN, ValidationFailed, SessionNotFound, OutcomeUnknown),

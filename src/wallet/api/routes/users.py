@@ -238,6 +238,7 @@ async def update_profile(request: Request, body: ProfileBody, person: Person) ->
 @router.delete(
     "/users/me",
     status_code=204,
+    response_class=Response,
     operation_id="closeAccount",
     summary="Close your account",
     responses=problem_responses(

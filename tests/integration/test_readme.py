@@ -1,0 +1,88 @@
+"""The documents' commands, run as they stand."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import reachable_directory
+from tests.integration.serving import Serving, clean_environment, serving
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(document: str) -> list[str]:
+    """Return the shell blocks of a document."""
+    text = (ROOT / document).read_text()
+    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Serving]:
+    with (
+        reachable_directory() as directory,
+        serving(directory, environment={"WALLET_DATA_DIRECTORY": str(directory)}) as running,
+    ):
+        yield running
+
+
+def run(block: str, service: Serving) -> str:
+    """Run a block in a shell, against the service of the test."""
+    script = block.replace("localhost:4000", f"127.0.0.1:{service.port}").replace(
+        ".venv/bin/wallet", f"'{sys.executable}' -m wallet"
+    )
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=service.log.parent,
+        env=clean_environment(WALLET_DATA_DIRECTORY=str(service.log.parent)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_first_transfer_of_the_readme_works_as_it_stands(service: Serving) -> None:
+    session, verify = blocks("README.md")[1:3]
+    answers = [json.loads(line) for line in run(session, service).splitlines()]
+    alice, bob, top_up, paid, again, balance_alice, balance_bob, history = answers
+    assert (alice["handle"], bob["handle"]) == ("alice", "bob")
+    assert top_up["balance"]["display"] == "100.00 USD"
+    assert paid["balance"]["display"] == "75.00 USD"
+    assert again == paid
+    assert balance_alice["posted"] == 7_500
+    assert balance_bob["posted"] == 2_500
+    assert [line["note"] for line in history["items"]] == ["Lunch"]
+    assert run(verify, service).rstrip().endswith("intact.")
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    commands = [line.split("#")[0].strip() for line in blocks("README.md")[0].splitlines()]
+    assert commands == ["make run", "make test"]
+
+
+def test_every_relative_link_of_the_documents_leads_somewhere() -> None:
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert len(documents) > 8
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_documents_name_every_command_and_no_other() -> None:
+    help_text = subprocess.run(
+        [sys.executable, "-m", "wallet", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(COLUMNS="200", NO_COLOR="1", TERM="dumb"),
+    ).stdout
+    for command in ("serve", "migrate", "verify", "create-admin", "openapi"):
+        assert command in help_text
+        assert f"wallet {command}" in (ROOT / "docs/operating.md").read_text()
