@@ -7,6 +7,7 @@ file that holds it. Production refuses unsafe settings, naming the setting and n
 import os
 from collections.abc import Sequence
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from wallet.api.throughput import parse_limit
+from wallet.domain.currencies import EXPONENTS
 
 PREFIX = "WALLET_"
 SECRET_FILE_SIZE_MAX = 64 * 1024
@@ -136,6 +140,11 @@ class Settings(BaseSettings):
         ("127.0.0.0/8", "::1/128"),
         description="Networks that /metrics answers to in production, separated by commas.",
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Networks of your own proxies, whose X-Forwarded-For is believed, separated "
+        "by commas; nobody's by default.",
+    )
     throughput_limit: str = Field(
         "1000/10 seconds", description="Requests per person, over all workers of this machine."
     )
@@ -155,11 +164,38 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
-    @field_validator("cors_origins", "metrics_networks", mode="before")
+    @field_validator("cors_origins", "metrics_networks", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("metrics_networks", "trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ip_network(text)
+        return value
+
+    @field_validator("default_currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        if value not in EXPONENTS:
+            raise ValueError("not an ISO 4217 currency code")
+        return value
+
+    @field_validator("throughput_limit")
+    @classmethod
+    def _limit(cls, value: str) -> str:
+        parse_limit(value)
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value not in {"debug", "info", "warning", "error"}:
+            raise ValueError("one of debug, info, warning and error")
         return value
 
     @classmethod

@@ -4,7 +4,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tests.api.people import Person, balance_of, sign_up, sign_up_with
 from tests.conftest import Service
 

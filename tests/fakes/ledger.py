@@ -65,6 +65,7 @@ class MemoryTransaction:
         self.writes: list[object] = []
 
     async def lock(self, places: Sequence[object]) -> None:
+        """Take the locks of these places, in the order given, until the transaction ends."""
         for place in places:
             lock = self.store.row_locks.setdefault(place, asyncio.Lock())
             if lock not in self.held:
@@ -86,7 +87,7 @@ class MemoryLedger:
         self.saved: Book | None = None
 
     async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
-        await self._transaction.lock(sorted(set(account_ids), key=lambda id_: id_.int))
+        await self._transaction.lock(sorted(set(account_ids)))
         return self._book(account_ids, stripe)
 
     async def peek(self, account_ids: Sequence[UUID], stripe: int) -> Book:
@@ -170,7 +171,7 @@ class MemoryWallets:
 
     async def close_all(self, owner_id: UUID, closed_at: datetime) -> None:
         ids = [id_ for place, id_ in self._store.wallets.items() if place[0] == owner_id]
-        await self._transaction.lock(sorted(ids, key=lambda id_: id_.int))
+        await self._transaction.lock(sorted(ids))
         accounts = [self._store.accounts[id_] for id_ in ids]
         if any(account.posted or account.held for account in accounts):
             raise WalletNotEmpty

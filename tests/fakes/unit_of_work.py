@@ -12,13 +12,18 @@ from tests.fakes.ledger import (
     MemoryTransaction,
     MemoryWallets,
 )
+from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 
 
 class MemoryUnitOfWork:
     """One transaction on a `MemoryStore`; leaving it without `commit()` rolls back."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, people: PeopleStore | None = None) -> None:
+        people = people or PeopleStore(store.clock)
         self._transaction = MemoryTransaction(store)
+        self.users = MemoryUsers(people)
+        self.sessions = MemorySessions(people)
+        self.mail_tokens = MemoryMailTokens(people)
         self.ledger = MemoryLedger(self._transaction)
         self.wallets = MemoryWallets(self._transaction)
         self.fundings = MemoryFundings(self._transaction)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import reachable_directory
 from tests.integration.serving import Serving, clean_environment, serving
 

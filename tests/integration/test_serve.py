@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import reachable_directory
 from tests.integration.serving import clean_environment, serving
 
@@ -54,7 +53,7 @@ def post(url: str, body: dict[str, object], token: str = "") -> dict[str, object
 
 def test_data_persists_and_the_second_start_takes_at_most_three_seconds(directory: Path) -> None:
     environment = {"WALLET_DATA_DIRECTORY": str(directory)}
-    person = {
+    person: dict[str, object] = {
         "first_name": "A",
         "last_name": "B",
         "email": "a@example.com",

@@ -70,7 +70,8 @@ STORIES = {
         open carol USD
         request alice 100 as=f1 -> accepted
         settle alice f1 of=100 -> accepted
-        batch send bob carol 10 ; send alice bob 60 ; send alice bob 60 ; send bob carol 10 -> insufficient-funds, accepted, insufficient-funds, accepted
+        batch send bob carol 1 ; send alice bob 60 ; send alice bob 60 ; send bob carol 10 \
+            -> insufficient-funds, accepted, insufficient-funds, accepted
         balance alice 40
         balance bob 50 version=2
         balance carol 10
@@ -80,7 +81,8 @@ STORIES = {
         open bob USD
         request alice 100 as=f1 -> accepted
         settle alice f1 of=100 -> accepted
-        batch send alice bob 10 key=k ; send alice bob 10 key=k ; send alice bob 11 key=k -> accepted, accepted again, idempotency-key-reused
+        batch send alice bob 10 key=k ; send alice bob 10 key=k ; send alice bob 11 key=k \
+            -> accepted, accepted again, idempotency-key-reused
         balance bob 10 version=1
     """,
     "nobody pays from somebody else's wallet, and the key stays free": """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-
 from tests.conftest import settings_of
+
 from wallet.settings import PREFIX, Settings, SettingsUnsafe
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"

@@ -44,12 +44,16 @@ ROUTERS: tuple[APIRouter, ...] = (
 def create_app(
     *,
     options: EdgeOptions,
+    password_grant: bool,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None,
     log: Log,
     log_crash: Log,
     observe: Observe,
 ) -> FastAPI:
-    """Return the application; `log`, `log_crash` and `observe` are told of every request."""
+    """Return the application; `log`, `log_crash` and `observe` are told of every request.
+
+    `password_grant` is whether /oauth/token takes passwords, which the docs page logs in with.
+    """
     app = FastAPI(
         title="Wallet",
         version=VERSION,
@@ -63,10 +67,11 @@ def create_app(
     app.add_middleware(Edge, options, log=log, log_crash=log_crash, observe=observe)
     for router in ROUTERS:
         app.include_router(router)
+    app.state.takes_passwords_at_oauth = password_grant
     app.include_router(documents_router())
     if not options.production:
         app.include_router(development.router)
-    install_openapi(app)
+    install_openapi(app, password_grant=password_grant)
     return app
 
 

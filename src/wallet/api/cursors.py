@@ -11,7 +11,7 @@ from wallet.domain.history import CursorInvalid
 
 _PLACE = Struct(">16sQ")
 _CHECK_LENGTH = 6
-CURSOR_LENGTH_MAX = 8_192
+CURSOR_LENGTH_MAX = 6_000
 
 
 def encode_cursor(versions: Mapping[UUID, int]) -> str:

@@ -90,7 +90,9 @@ async def authenticated(
     principal = await authenticate(bearer_token(scope["headers"]))
     state = scope.setdefault("state", {})
     state["person_id"] = principal.user_id
-    state["throughput"] = throughput.require(principal.user_id, monotonic())
+    decision = throughput.require(principal.user_id, monotonic())
+    # The edge puts these on whatever answer the route gives, problems included.
+    state["headers"] = throughput.headers(decision)
     return principal
 
 

@@ -263,6 +263,7 @@ class Exchange:
                     (b"x-request-id", self.request_id.encode()),
                     *self.edge.always[_own_policies(headers)],
                     *self.cors_headers,
+                    *self.scope["state"].get("headers", ()),
                 ],
             }
         await self.inner_send(message)

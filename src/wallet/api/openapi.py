@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from wallet.api.problems import (
+    AddressTooLong,
     BodyTooLarge,
     HeadersTooLarge,
     InternalError,
@@ -16,6 +17,7 @@ from wallet.api.problems import (
     complete_openapi,
     problem_responses,
 )
+from wallet.api.routes.oauth import document_password_grant
 
 DESCRIPTION = """\
 People register, log in, hold money in several currencies, top up, pay each other, and see every
@@ -43,15 +45,19 @@ TAGS: list[dict[str, str]] = [
 ]
 
 # What the edge answers on any route, whatever the route itself documents.
-EVERYWHERE = problem_responses(HeadersTooLarge, RequestTimeout, InternalError)
+EVERYWHERE = problem_responses(AddressTooLong, HeadersTooLarge, RequestTimeout, InternalError)
 WITH_BODY = problem_responses(MalformedJson, BodyTooLarge, UnsupportedMediaType)
+RATE_LIMIT_HEADERS: dict[str, Any] = {
+    "RateLimit": {"schema": {"type": "string"}, "description": "What is left, and for how long."},
+    "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How much there is."},
+}
 REQUEST_ID_HEADER: dict[str, Any] = {
     "schema": {"type": "string"},
     "description": "Names this request in our logs; send your own or take ours.",
 }
 
 
-def install_openapi(app: FastAPI) -> None:
+def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
     """Make the application's document complete; it is built once, when first asked for."""
 
     def openapi() -> dict[str, Any]:
@@ -64,7 +70,8 @@ def install_openapi(app: FastAPI) -> None:
                 tags=TAGS,
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
             )
-            app.openapi_schema = _completed(document)
+            document = _completed(document)
+            app.openapi_schema = document_password_grant(document) if password_grant else document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -78,7 +85,11 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
             for status, response in added.items():
                 responses.setdefault(str(status), response)
             for response in responses.values():
-                headers = response.setdefault("headers", {})
-                response["headers"] = {**headers, "X-Request-ID": REQUEST_ID_HEADER}
+                limits = RATE_LIMIT_HEADERS if "security" in operation else {}
+                response["headers"] = {
+                    **response.get("headers", {}),
+                    **limits,
+                    "X-Request-ID": REQUEST_ID_HEADER,
+                }
             operation["responses"] = dict(sorted(responses.items()))
     return complete_openapi(document)

@@ -10,6 +10,7 @@ import http
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -38,6 +39,7 @@ STANDARD_MEMBERS = frozenset(
     {"type", "title", "status", "detail", "instance", "code", "request_id"}
 )
 FIELD_ERRORS_MAX = 20
+URI_CHARACTERS = "/:@!$&'()*+,;=~"
 FIELD_LENGTH_MAX = 100
 PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
@@ -192,7 +194,7 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Rendered
         "title": title,
         "status": status,
         "detail": title if status >= 500 else reason.detail,
-        "instance": instance,
+        "instance": quote(instance, safe=URI_CHARACTERS),
         "code": reason.code,
         "request_id": request_id,
     }

@@ -114,6 +114,7 @@ def openapi_document() -> dict[str, Any]:
         """Nobody asks for anything while the document is made."""
 
     app = create_app(
+        password_grant=True,
         options=EdgeOptions(),
         lifespan=None,
         log=nothing,

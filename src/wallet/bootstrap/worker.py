@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from wallet.api.app import create_app
+from wallet.api.dependencies import TrustedProxies
 from wallet.api.middleware import EdgeOptions, current_request_id
 from wallet.api.routes.health import EdgeServices
 from wallet.api.state import MoneyOptions
@@ -92,6 +93,7 @@ def build_application(
                 logs.flush()
 
     app = create_app(
+        password_grant=settings.takes_passwords_at_oauth,
         options=EdgeOptions(
             production=settings.production,
             public_url=settings.public_url,
@@ -104,7 +106,7 @@ def build_application(
     )
     app.state.money = MoneyOptions(settings.require_idempotency_key, new_secret)
     app.state.throughput = Throughput.of(settings.throughput_limit, workers=settings.workers)
-    app.state.takes_passwords_at_oauth = settings.takes_passwords_at_oauth
+    app.state.trusted_proxies = TrustedProxies.of(settings.trusted_proxies)
     return app
 
 

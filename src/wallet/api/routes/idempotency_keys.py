@@ -11,6 +11,7 @@ from wallet.api.fields import Answer, JsonObject
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.routes.wallets import SIGNED_IN
 from wallet.api.state import use_cases
+from wallet.domain.errors import NotFound
 from wallet.domain.sessions import Principal
 
 router = APIRouter(tags=["Transactions"])
@@ -32,7 +33,7 @@ class KeyAnswer(Answer):
     operation_id="getIdempotencyKey",
     summary="Did it go through?",
     response_model=KeyAnswer,
-    responses=problem_responses(*SIGNED_IN, ValidationFailed),
+    responses=problem_responses(*SIGNED_IN, ValidationFailed, NotFound),
 )
 async def get_idempotency_key(
     request: Request,

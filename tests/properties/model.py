@@ -1,0 +1,108 @@
+"""A ledger in sixty lines that knows nothing of the real one: the oracle of what must happen."""
+
+from dataclasses import dataclass, field
+
+LIMIT = 9 * 10**15
+SEND, RECEIVE = 1, 2
+NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing to do; `funding` names the top-up that a request makes or a step decides."""
+
+    verb: str
+    actor: str
+    source: str
+    target: str
+    currency: str
+    amount: int
+    key: str
+    funding: str = ""
+
+    @property
+    def scope(self) -> str:
+        return "system" if self.verb in ("settle", "decline") else self.actor
+
+    @property
+    def body(self) -> tuple[object, ...]:
+        return (self.verb, self.source, self.target, self.currency, self.amount)
+
+
+@dataclass
+class Wallet:
+    posted: int = 0
+    version: int = 0
+    floor: int = 0
+    freeze: int = 0
+
+    def refuse_debit(self, amount: int) -> str | None:
+        if self.freeze & SEND:
+            return "wallet-frozen"
+        return "insufficient-funds" if self.posted - amount < self.floor else None
+
+    def refuse_credit(self, amount: int, *, settled: bool = False) -> str | None:
+        if self.freeze & RECEIVE and not settled:
+            return "wallet-frozen"
+        return "balance-limit-exceeded" if self.posted + amount > LIMIT else None
+
+
+@dataclass
+class ModelLedger:
+    wallets: dict[tuple[str, str], Wallet] = field(default_factory=dict)
+    outside: dict[tuple[str, int], Wallet] = field(default_factory=dict)
+    fundings: dict[str, str] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[tuple[object, ...], str]] = field(default_factory=dict)
+
+    def carry_out(self, command: Command, stripe: int) -> str:
+        place = (command.scope, command.key)
+        if place in self.answers:
+            body, word = self.answers[place]
+            return f"{word} again" if body == command.body else "idempotency-key-reused"
+        word = self._decide(command, stripe) or "accepted"
+        if word not in NOT_STORED:
+            self.answers[place] = (command.body, word)
+        return word
+
+    def _decide(self, command: Command, stripe: int) -> str | None:
+        if command.verb in ("settle", "decline"):
+            return self._finish(command, stripe)
+        wallet = self.wallets.get((command.source, command.currency))
+        if wallet is None:
+            return "account-missing"
+        if command.actor != command.source:
+            return "not-your-wallet"
+        if command.verb == "request":
+            refusal = wallet.refuse_credit(command.amount)
+            if refusal is None:
+                self.fundings[command.funding] = "pending"
+            return refusal
+        if command.target == command.actor:
+            return "self-transfer"
+        target = self.wallets.get((command.target, command.currency))
+        if target is None:
+            return "recipient-has-no-wallet"
+        return self._move(wallet, target, command.amount)
+
+    def _finish(self, command: Command, stripe: int) -> str | None:
+        status = self.fundings.get(command.funding)
+        if status != "pending":
+            return "funding-not-found" if status is None else "funding-already-decided"
+        refusal = None
+        if command.verb == "settle":
+            outside = self.outside.setdefault((command.currency, stripe), Wallet(floor=-LIMIT))
+            wallet = self.wallets[(command.source, command.currency)]
+            refusal = self._move(outside, wallet, command.amount, settled=True)
+        if refusal is None:
+            self.fundings[command.funding] = "decided"
+        return refusal
+
+    def _move(
+        self, source: Wallet, target: Wallet, amount: int, *, settled: bool = False
+    ) -> str | None:
+        debit, credit = source.refuse_debit(amount), target.refuse_credit(amount, settled=settled)
+        refusal = (credit or debit) if settled else (debit or credit)
+        if refusal is None:
+            source.posted, source.version = source.posted - amount, source.version + 1
+            target.posted, target.version = target.posted + amount, target.version + 1
+        return refusal

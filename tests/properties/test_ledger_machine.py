@@ -1,0 +1,385 @@
+"""Random stories: the model, the memory twin and PostgreSQL agree on every word of them."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import count
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.conftest import Cluster
+from tests.fakes.ledger import MemoryStore
+from tests.fakes.unit_of_work import MemoryUnitOfWork
+from tests.properties.model import Command, ModelLedger, Wallet
+from tests.stories.world import spoken
+
+from wallet.application.idempotency import fingerprint, system_key
+from wallet.application.ledger_writer import LedgerWriter
+from wallet.application.unit_of_work import UnitOfWorkFactory
+from wallet.application.verification import Report, verify
+from wallet.domain.accounts import Account, Freeze, Purpose, system_accounts
+from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
+from wallet.domain.invariants import AccountState, StoredEntry, stream_violations
+from wallet.domain.journal import Details, Kind
+from wallet.domain.ledger import Header, Instruction, Outcome, Result
+from wallet.domain.money import Currency
+from wallet.domain.transfers import CreateTransfer
+from wallet.infrastructure.identifiers import new_id, utc_now
+from wallet.infrastructure.postgres.pool import Pool, create_pool
+from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
+from wallet.infrastructure.postgres.verification import snapshot
+
+NAMES = ("alice", "bob", "carol")
+KINDS = {
+    "send": Kind.TRANSFER,
+    "request": Kind.TOP_UP_REQUEST,
+    "settle": Kind.TOP_UP,
+    "decline": Kind.TOP_UP_DECLINE,
+}
+ANSWER_TIMEOUT_S = 20.0
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Place:
+    """PostgreSQL and the loop that talks to it, in a thread of their own."""
+
+    url: str
+    loop: asyncio.AbstractEventLoop
+    pool: Pool | None = None
+    runs: Iterator[int] = field(default_factory=count)
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_TIMEOUT_S)
+
+
+@pytest.fixture
+def place(cluster: Cluster, template: str) -> Iterator[Place]:
+    name = f"machine_{uuid4().hex}"
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    place = Place(cluster.url(name), loop)
+    try:
+        place.run(cluster.administer(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        place.pool = place.run(create_pool(place.url, size_max=3))
+        yield place
+        place.run(place.pool.close())
+        place.run(cluster.administer(f"DROP DATABASE {name} WITH (FORCE)"))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the machine: its own people and currencies, so that runs share a database."""
+
+    id: UUID
+    number: int
+
+    def currency(self, which: int) -> Currency:
+        """Return one of two currencies of this run alone; the books take any three letters."""
+        number = self.number * 2 + which
+        return Currency("".join(chr(65 + number // 26**place % 26) for place in (2, 1, 0)))
+
+    def person(self, name: str) -> UUID:
+        return uuid5(self.id, f"person {name}")
+
+    def wallet(self, name: str, currency: str) -> UUID:
+        return uuid5(self.id, f"wallet {name} {currency}")
+
+    def request_id(self, label: str) -> UUID:
+        return uuid5(self.id, f"request {label}")
+
+    def instruction(self, command: Command, *, target_has_wallet: bool) -> Instruction:
+        """Return a command as the real ledger takes it."""
+        funding_id = funding_id_of(self.request_id(command.funding))
+        header = self._header(command, funding_id, target_has_wallet=target_has_wallet)
+        match command.verb:
+            case "send":
+                note = Details(bytes(range(32)), note=f"to {command.target}", metadata={"b": "1"})
+                details = note if command.amount % 2 else None
+                return CreateTransfer(header, self.person(command.actor), details)
+            case "request":
+                return RequestTopUp(header, self.person(command.actor), "sandbox")
+            case "settle":
+                return SettleTopUp(header, funding_id)
+        return DeclineTopUp(header, funding_id, "said-no")
+
+    def _header(self, command: Command, funding_id: UUID, *, target_has_wallet: bool) -> Header:
+        to = command.target if command.verb == "send" else None
+        scope, digest = (f"person:{self.person(command.actor)}", command.key.encode())
+        if command.scope == "system":
+            scope, _ = system_key("funding", "")
+            digest = f"funding:{funding_id}:{command.verb}".encode()
+        ids = {"request": self.request_id(command.funding), "settle": funding_id}
+        return Header(
+            id=ids.get(command.verb) or new_id(),
+            kind=KINDS[command.verb],
+            scope=scope,
+            key_digest=sha256(digest).digest(),
+            fingerprint=fingerprint(list(command.body)),
+            account_id=self.wallet(command.source, command.currency),
+            currency=Currency(command.currency),
+            amount=command.amount,
+            owner_id=self.person(command.source),
+            counterparty_id=self.wallet(to, command.currency) if to and target_has_wallet else None,
+            counterparty_owner_id=self.person(to) if to else None,
+        )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What Hypothesis wants done; keys and fundings are picked from what there is by number."""
+
+    verb: str
+    actor: str
+    source: str
+    target: str
+    currency: int
+    amount: int
+    key: int
+    earlier: int
+
+
+FAIR = st.sampled_from(NAMES)
+WISHES = st.builds(
+    Wish,
+    verb=st.sampled_from(
+        ["send", "send", "send", "request", "settle", "settle", "decline", "repeat"]
+    ),
+    actor=FAIR,
+    source=st.sampled_from([*NAMES, "own", "own", "own", "own"]),
+    target=FAIR,
+    currency=st.sampled_from([0, 0, 0, 1]),
+    amount=st.sampled_from([1, 2, 7, 30, 50, 99, 100, 1_000, 10**15]),
+    key=st.integers(0, 30),
+    earlier=st.integers(0, 100),
+)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Does the same to the model, to memory and to PostgreSQL."""
+
+    place: ClassVar[Place]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run_ = Run(uuid4(), next(self.place.runs))
+        self.model = ModelLedger()
+        self.store = MemoryStore()
+        self.twins: list[UnitOfWorkFactory] = [
+            lambda: MemoryUnitOfWork(self.store),
+            lambda: PostgresUnitOfWork(self._pool()),
+        ]
+        self.writers = [LedgerWriter(unit_of_work) for unit_of_work in self.twins]
+        self.commands: list[Command] = []
+        self.labels = count()
+        self.open("alice", 0)
+        self.open("bob", 0)
+
+    def _pool(self) -> Pool:
+        assert self.place.pool is not None
+        return self.place.pool
+
+    @rule(name=FAIR, currency=st.sampled_from([0, 1]))
+    def open(self, name: str, currency: int) -> None:
+        code = self.run_.currency(currency)
+        if (name, code) in self.model.wallets:
+            return
+        self.model.wallets[(name, code)] = Wallet()
+        id_, owner = self.run_.wallet(name, code), self.run_.person(name)
+        for unit_of_work in self.twins:
+            account = Account(id_, code, Purpose.WALLET, owner)
+            self.place.run(self._open(unit_of_work, account))
+
+    async def _open(self, unit_of_work: UnitOfWorkFactory, account: Account) -> None:
+        async with unit_of_work() as work:
+            await work.wallets.add_system_accounts(system_accounts(account.currency), utc_now())
+            await work.wallets.open(account, utc_now())
+            await work.commit()
+
+    @rule(
+        name=FAIR,
+        currency=st.sampled_from([0, 1]),
+        freeze=st.sampled_from([0, 0, 0, 1, 2, 3]),
+        floor=st.sampled_from([0, -50]),
+    )
+    def adjust(self, name: str, currency: int, freeze: int, floor: int) -> None:
+        code = self.run_.currency(currency)
+        wallet = self.model.wallets.get((name, code))
+        if wallet is None or wallet.posted < floor:
+            return
+        wallet.freeze, wallet.floor = freeze, floor
+        id_ = self.run_.wallet(name, code)
+        self.store.accounts[id_].freeze, self.store.accounts[id_].floor = Freeze(freeze), floor
+        statement = "UPDATE accounts SET frozen = $2, floor = $3 WHERE id = $1"
+        self.place.run(self._pool().execute(statement, id_, freeze, floor))
+
+    @rule(wishes=st.lists(WISHES, min_size=1, max_size=6), stripe=st.sampled_from([0, 0, 15]))
+    def carry_out(self, wishes: list[Wish], stripe: int) -> None:
+        commands = [command for command in map(self._command, wishes) if command is not None]
+        has_wallet = [(c.target, c.currency) in self.model.wallets for c in commands]
+        expected = [self.model.carry_out(command, stripe) for command in commands]
+        instructions = [
+            self.run_.instruction(command, target_has_wallet=has)
+            for command, has in zip(commands, has_wallet, strict=True)
+        ]
+        in_memory, on_postgres = (
+            self.place.run(self._carried_out(writer, instructions, stripe))
+            for writer in self.writers
+        )
+        assert [spoken(result) for result in in_memory] == expected
+        assert [spoken(result) for result in on_postgres] == expected
+        assert list(map(told, on_postgres)) == list(map(told, in_memory))
+
+    async def _carried_out(
+        self, writer: LedgerWriter, instructions: Sequence[Instruction], stripe: int
+    ) -> Sequence[Result]:
+        return await writer.carry_out(instructions, stripe)
+
+    def _command(self, wish: Wish) -> Command | None:
+        """Return a wish as a command, or None if it needs something that is not there yet."""
+        command: Command | None
+        requests = [c for c in self.commands if c.verb == "request"]
+        if wish.verb == "repeat":
+            command = self.commands[wish.earlier % len(self.commands)] if self.commands else None
+        elif wish.verb in ("settle", "decline"):
+            made = requests[wish.earlier % len(requests)] if requests else None
+            command = made and replace(made, verb=wish.verb, key=f"{made.funding}:{wish.verb}")
+        else:
+            command = Command(
+                verb=wish.verb,
+                actor=wish.actor,
+                source=wish.actor if wish.source == "own" else wish.source,
+                target=wish.target if wish.verb == "send" else "",
+                currency=self.run_.currency(wish.currency),
+                amount=wish.amount,
+                key=f"k{wish.key}",
+                funding=f"f{next(self.labels)}",
+            )
+        if command is None:
+            return None
+        if wish.verb == "repeat" and command.verb == "request":
+            command = replace(command, funding=f"f{next(self.labels)}")
+        self.commands.append(command)
+        return command
+
+    @invariant()
+    def balances_agree(self) -> None:
+        expected = {
+            self.run_.wallet(*place): (wallet.posted, wallet.version)
+            for place, wallet in self.model.wallets.items()
+        }
+        for unit_of_work in self.twins:
+            assert self.place.run(self._balances(unit_of_work, list(expected))) == expected
+
+    async def _balances(
+        self, unit_of_work: UnitOfWorkFactory, ids: Sequence[UUID]
+    ) -> dict[UUID, tuple[int, int]]:
+        async with unit_of_work() as work:
+            accounts = (await work.ledger.peek(ids, 0)).accounts.values()
+        return {account.id: (account.posted, account.version) for account in accounts}
+
+    @precondition(lambda self: len(self.commands) > 3)
+    @rule(name=FAIR, limit=st.sampled_from([1, 3, 200]))
+    def histories_agree(self, name: str, limit: int) -> None:
+        in_memory, on_postgres = (
+            self.place.run(self._history(unit_of_work, name, limit)) for unit_of_work in self.twins
+        )
+        assert on_postgres == in_memory
+
+    async def _history(
+        self, unit_of_work: UnitOfWorkFactory, name: str, limit: int
+    ) -> list[tuple[object, ...]]:
+        """Return a person's lines per wallet, oldest last; times differ from twin to twin."""
+        lines, versions = [], None
+        async with unit_of_work() as work:
+            for _ in range(500):
+                page = await work.history.page(
+                    self.run_.person(name), before_versions=versions, limit=limit
+                )
+                lines += page.lines
+                versions = page.next_versions
+                if versions is None:
+                    break
+        return sorted(
+            (
+                str(line.entry.account_id),
+                line.entry.version,
+                line.entry.posted_delta,
+                line.entry.posted_after,
+                str(line.entry.counterparty_id),
+                line.entry.details_digest,
+                str(line.details),
+            )
+            for line in lines
+        )
+
+    def teardown(self) -> None:
+        report = self.place.run(self._verified())
+        assert (report.violations, report.complete) == ([], True)
+        assert self._violations_in_memory() == []
+        moved = sum(wallet.posted for wallet in self.model.wallets.values())
+        assert moved + sum(wallet.posted for wallet in self.model.outside.values()) == 0
+
+    async def _verified(self) -> Report:
+        async with snapshot(self.place.url) as books:
+            return await verify(books)
+
+    def _violations_in_memory(self) -> list[str]:
+        found = []
+        for account in self.store.accounts.values():
+            entries = [
+                StoredEntry(e, details, "kept" if details else "none")
+                for e in self.store.entries.get(account.id, [])
+                for details in [self.store.details.get((account.id, e.instruction_id))]
+            ]
+            state = AccountState(
+                account.id,
+                account.currency,
+                account.posted,
+                account.held,
+                account.version,
+                account.head_hash,
+                account.floor,
+            )
+            found += [str(violation) for violation in stream_violations(state, entries)]
+        return found
+
+
+def told(result: Result) -> object:
+    """Return all that a caller is told, but for the time, which differs from twin to twin."""
+    if not isinstance(result, Outcome):
+        return type(result)
+    entry, refusal = result.entry, result.refusal
+    return (
+        result.header,
+        refusal and dict(refusal.facts),
+        entry and (entry.version, entry.posted_after, entry.held_after, entry.counterparty_id),
+        result.details,
+        result.replayed,
+    )
+
+
+def test_model_memory_and_postgres_agree_on_every_random_story(place: Place) -> None:
+    LedgerMachine.place = place
+    machine = LedgerMachine.TestCase
+    machine.settings = settings(
+        max_examples=30,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize="CI" in os.environ,
+        suppress_health_check=list(HealthCheck),
+    )
+    machine().runTest()
