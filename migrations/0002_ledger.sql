@@ -57,7 +57,8 @@ CREATE TABLE entries (
     CONSTRAINT entries_one_per_instruction UNIQUE (account_id, instruction_id),
     CONSTRAINT entries_version_from_one CHECK (version >= 1),
     CONSTRAINT entries_held_not_negative CHECK (held_after >= 0),
-    CONSTRAINT entries_hash_has_32_bytes CHECK (octet_length(hash) = 32)
+    CONSTRAINT entries_hash_has_32_bytes CHECK (octet_length(hash) = 32),
+    CONSTRAINT entries_details_digest_has_32_bytes CHECK (octet_length(details_digest) = 32)
 );
 CREATE INDEX entries_by_time ON entries USING brin (booked_at);
 
@@ -75,7 +76,7 @@ CREATE TABLE instructions (
     counterparty_owner_id uuid,
     booked_at timestamptz NOT NULL,
     refusal_code text,
-    refusal_facts jsonb,
+    refusal_facts json,  -- not jsonb, which would not keep the order that answers were given in
     CONSTRAINT instructions_id_unique PRIMARY KEY (account_id, id),
     CONSTRAINT instructions_key_used_once UNIQUE (scope, key_digest),
     CONSTRAINT instructions_amount_in_range CHECK (amount BETWEEN 1 AND 1000000000000000),

@@ -23,6 +23,7 @@ from wallet.api.problems import (
     problem_responses,
     status_of,
 )
+from wallet.domain.accounts import InsufficientFunds
 from wallet.domain.errors import (
     ERROR_FAMILIES,
     Conflict,
@@ -34,12 +35,6 @@ from wallet.domain.errors import (
     Unauthenticated,
     WalletError,
 )
-
-
-class InsufficientFunds(Rejected):
-    """There is not enough money."""
-
-    code = "insufficient-funds"
 
 
 class Payment(BaseModel):
@@ -116,7 +111,7 @@ def test_a_problem_has_the_standard_members_and_its_facts() -> None:
     assert status == 422
     assert orjson.loads(body) == {
         "type": "/problems/insufficient-funds",
-        "title": "There is not enough money",
+        "title": "The wallet does not hold enough available money",
         "status": 422,
         "detail": "You have 5.",
         "instance": "/wallets/transfer",

@@ -14,7 +14,6 @@ from wallet.domain.accounts import Account, Purpose
 from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
 from wallet.domain.history import (
-    ABOVE_EVERY_VERSION,
     Counterparty,
     Line,
     Page,
@@ -229,9 +228,8 @@ class MemoryHistory:
         self, owner_id: UUID, *, before_versions: Mapping[UUID, int] | None, limit: int
     ) -> Page:
         own = [id_ for place, id_ in self._store.wallets.items() if place[0] == owner_id]
-        if before_versions is None:
-            before = dict.fromkeys(own, ABOVE_EVERY_VERSION)
-        else:
+        before = {id_: self._store.accounts[id_].version + 1 for id_ in own}
+        if before_versions is not None:
             before = {id_: before_versions[id_] for id_ in own if id_ in before_versions}
         lines = {
             id_: [

@@ -37,10 +37,10 @@ async def settled_and_sound(port: int, history: History, service_url: str, reade
 async def sound(history: History, service_url: str, reader_url: str) -> str:
     """Assert that what was heard and what is in the books agree; return what was found."""
     wrong = violations(history, await read_books(reader_url))
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong[:20])
     async with snapshot(service_url) as books:
         report = await verify(books)
-    assert [str(violation) for violation in report.violations] == []
+    assert report.intact, "\n".join(map(str, report.violations[:20]))
     return (
         f"{len(history.operations)} operations, {len(history.accepted())} accepted, "
         f"{report.accounts} accounts, {report.entries} entries: intact"

@@ -97,12 +97,12 @@ class ServiceProcess:
                 stdout=log,
                 stderr=log,
             )
-        try:
-            await first_ready_s(self.port, timeout_s=START_TIMEOUT_S)
-        except TimeoutError:
-            raise AssertionError(self.log()[-3000:]) from None
-        await self.wait_for_workers()
-        return time.monotonic() - started_s
+        while time.monotonic() - started_s < START_TIMEOUT_S and self.exit_code is None:
+            with contextlib.suppress(TimeoutError):
+                await first_ready_s(self.port, timeout_s=1)
+                await self.wait_for_workers()
+                return time.monotonic() - started_s
+        raise AssertionError("the service did not come up: " + self.log()[-3000:])
 
     def log(self) -> str:
         """Return everything the processes have written."""

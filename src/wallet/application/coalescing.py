@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wallet.domain.accounts import STRIPES
-from wallet.domain.errors import DeadlineExceeded, Overloaded
+from wallet.domain.errors import DeadlineExceeded, OutcomeUnknown, Overloaded
 from wallet.domain.ledger import Instruction, Result
 
 LANES = 2
@@ -92,19 +92,24 @@ class Coalescer:
         try:
             while batch := self._take():
                 await self._carry_out_batch(batch, stripe)
+        except asyncio.CancelledError:
+            while self._queue:
+                _answer(self._queue.popleft(), Overloaded())
+            raise
         finally:
             self._idle_stripes.append(stripe)
 
     async def _carry_out_batch(self, batch: Sequence[_Waiting], stripe: int) -> None:
-        results: Sequence[Result]
+        """Answer everybody in a batch, whatever happens; only being cancelled ends the lane."""
         try:
             results = await self._writer.carry_out([w.instruction for w in batch], stripe)
-        except BaseException as error:
-            for waiting in batch:
-                _answer(waiting, error if isinstance(error, Exception) else Overloaded())
+            for waiting, result in zip(batch, results, strict=True):
+                _answer(waiting, result)
+        except Exception as error:  # noqa: BLE001 - the lane must live for those who wait
+            _answer_all(batch, error)
+        except asyncio.CancelledError:
+            _answer_all(batch, OutcomeUnknown())
             raise
-        for waiting, result in zip(batch, results, strict=True):
-            _answer(waiting, result)
 
     def _take(self) -> list[_Waiting]:
         """Take the next batch; whoever has waited too long is told that nothing was done."""
@@ -117,6 +122,11 @@ class Coalescer:
             else:
                 batch.append(waiting)
         return batch
+
+
+def _answer_all(batch: Sequence[_Waiting], result: Result) -> None:
+    for waiting in batch:
+        _answer(waiting, result)
 
 
 def _answer(waiting: _Waiting, result: Result) -> None:

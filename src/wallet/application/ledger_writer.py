@@ -7,6 +7,7 @@ is also how an unknown outcome becomes known (the locks of a commit still under 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from uuid import UUID
 
@@ -54,7 +55,9 @@ class LedgerWriter:
         other error says that it was not. Takes at most `deadline_s` for a batch.
         """
         results = await self._within_deadline(instructions, stripe)
-        self._observe(instructions, results)
+        # Whatever becomes of the numbers, those who wait must hear what was done.
+        with suppress(Exception):
+            self._observe(instructions, results)
         return results
 
     async def preview(self, instruction: Instruction) -> Result:

@@ -75,6 +75,8 @@ class Rejected(WalletError):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        if cls.code in Rejected.by_code:
+            raise TypeError(f"two refusals have the code {cls.code}")
         Rejected.by_code[cls.code] = cls
 
     def again(self) -> "Rejected":

@@ -14,7 +14,6 @@ from wallet.domain.errors import Invalid, NotFound
 from wallet.domain.journal import Details, Entry
 
 PAGE_LIMIT_MAX = 200
-ABOVE_EVERY_VERSION = 2**63 - 1
 
 
 class CursorInvalid(Invalid):

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from wallet.domain.history import ABOVE_EVERY_VERSION, Counterparty, Line, Page, merged_page
+from wallet.domain.history import Counterparty, Line, Page, merged_page
 from wallet.domain.journal import Entry, Kind
 from wallet.domain.money import Currency
 from wallet.infrastructure.postgres.errors import translated
 from wallet.infrastructure.postgres.ledger import details_of
 from wallet.infrastructure.postgres.pool import Connection, Record
 
-WALLET_IDS = "SELECT account_id FROM wallets WHERE owner_id = $1"
+# A first page begins at what is there now: what is booked later belongs on a first page of its own.
+HEADS = """
+SELECT a.id, a.version + 1 AS before_version
+FROM wallets w JOIN accounts a ON a.id = w.account_id
+WHERE w.owner_id = $1
+"""
 
 PAGE = """
 SELECT e.account_id, e.version, e.instruction_id, e.kind, e.currency, e.posted_delta, e.held_delta,
@@ -93,11 +98,9 @@ class PostgresHistory:
         that paging stays stable. A wallet of somebody else in a forged cursor is ignored.
         """
         with translated():
-            own = [row["account_id"] for row in await self._connection.fetch(WALLET_IDS, owner_id)]
-            if before_versions is None:
-                before = dict.fromkeys(own, ABOVE_EVERY_VERSION)
-            else:
-                before = {id_: before_versions[id_] for id_ in own if id_ in before_versions}
+            before = {row[0]: row[1] for row in await self._connection.fetch(HEADS, owner_id)}
+            if before_versions is not None:
+                before = {id_: before_versions[id_] for id_ in before if id_ in before_versions}
             rows = await self._connection.fetch(
                 PAGE, list(before), list(before.values()), limit + 1
             )

@@ -38,7 +38,7 @@ SELECT i.id, i.kind, i.scope, i.key_digest, i.fingerprint, i.account_id, i.curre
        i.owner_id, i.counterparty_id, i.counterparty_owner_id, i.booked_at,
        i.refusal_code, i.refusal_facts,
        e.version, e.posted_delta, e.held_delta, e.posted_after, e.held_after, e.details_digest,
-       e.hash, d.salt, d.note, d.reference, d.metadata
+       e.counterparty_id AS entry_counterparty_id, e.hash, d.salt, d.note, d.reference, d.metadata
 FROM unnest($1::text[], $2::bytea[]) AS wanted (scope, key_digest)
 JOIN instructions i ON i.scope = wanted.scope AND i.key_digest = wanted.key_digest
 LEFT JOIN entries e ON e.account_id = i.account_id AND e.instruction_id = i.id
@@ -50,7 +50,8 @@ SELECT f.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, id)
 JOIN fundings f ON f.account_id = wanted.account_id AND f.id = wanted.id
 """
 
-# One round trip writes everything; nothing is locked here that LOCK has not locked before.
+# One round trip writes everything. The accounts are locked already; keys, which another batch may
+# be using at the same time, are taken in one order, so that two batches never wait for each other.
 SAVE = """
 WITH new_entries AS (
     INSERT INTO entries (account_id, version, instruction_id, kind, currency, posted_delta,
@@ -68,12 +69,13 @@ WITH new_entries AS (
                               amount, owner_id, counterparty_id, counterparty_owner_id,
                               booked_at, refusal_code, refusal_facts)
     SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
-           counterparty_id, counterparty_owner_id, $1, refusal_code, refusal_facts::jsonb
+           counterparty_id, counterparty_owner_id, $1, refusal_code, refusal_facts::json
     FROM unnest($14::uuid[], $15::uuid[], $16::smallint[], $17::text[], $18::bytea[],
                 $19::bytea[], $20::text[], $21::bigint[], $22::uuid[], $23::uuid[], $24::uuid[],
                 $25::text[], $26::text[])
         AS i (id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
               counterparty_id, counterparty_owner_id, refusal_code, refusal_facts)
+    ORDER BY scope, key_digest
     ON CONFLICT ON CONSTRAINT instructions_key_used_once DO NOTHING
     RETURNING 1
 ), changed_accounts AS (
@@ -167,7 +169,7 @@ def outcome_of(row: "Record") -> Outcome:
             held_delta=row["held_delta"],
             posted_after=row["posted_after"],
             held_after=row["held_after"],
-            counterparty_id=header.counterparty_id,
+            counterparty_id=row["entry_counterparty_id"],
             booked_at=row["booked_at"],
             details_digest=row["details_digest"],
             hash=row["hash"],

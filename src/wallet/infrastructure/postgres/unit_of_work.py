@@ -1,8 +1,11 @@
 """The unit of work on PostgreSQL: one connection, one READ COMMITTED transaction."""
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
+
+import asyncpg
 
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
@@ -92,5 +95,7 @@ class PostgresUnitOfWork:
             await self._pool.release(connection)
 
     async def _discard(self, connection: "BorrowedConnection") -> None:
-        connection.terminate()
+        # A connection that was lost has left the pool by itself and cannot be ended any more.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
         await self._pool.release(connection)
