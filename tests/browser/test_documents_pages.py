@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,22 +14,13 @@ import uvicorn
 from fastapi import Depends, FastAPI, Form, Header, HTTPException
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, Field
+from tests.browser.visit import Visit
 
 from wallet.api.documents import ASSETS_DIRECTORY, documents_router
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-CHROMIUM_FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PASSWORD = "correct horse"
 TOKEN = "a-token-of-the-test"
 Bearer = Annotated[str, Depends(OAuth2PasswordBearer(tokenUrl="/oauth/token"))]
@@ -230,76 +217,6 @@ def address() -> Iterator[str]:
     server.should_exit = True
     thread.join(timeout=10)
     listener.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="NO PLAYWRIGHT: not tested")
-    executable = chromium()
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
-
-
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None and os.environ.get("CI") == "true" and os.geteuid() == 0:
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-qq", *command], check=True, timeout=600)
-        found = shutil.which("chromium")
-    if found is None:
-        pytest.skip(
-            "NO CHROMIUM: the pages were not tested in a browser (apt-get install chromium)"
-        )
-    return found
-
-
-@dataclass
-class Visit:
-    """A page, and everything about it that a customer should never see."""
-
-    page: Page
-    origin: str
-    pictures: Path
-    strangers: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("request", lambda request: self._note_request(request.url))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text)
-                if message.type in {"error", "warning"}
-                else None
-            ),
-        )
-        self.page.expose_function("noteViolation", self._note_violation)
-        self.page.add_init_script(
-            "document.addEventListener('securitypolicyviolation', (event) =>"
-            " noteViolation(`policy: ${event.effectiveDirective} ${event.blockedURI}`))"
-        )
-
-    def _note_violation(self, text: str) -> None:
-        self.complaints.append(text)
-
-    def _note_request(self, url: str) -> None:
-        if not url.startswith((f"{self.origin}/", "data:", "blob:")):
-            self.strangers.append(url)
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.origin + path)
-        return self.page
-
-    def picture(self, name: str) -> None:
-        self.page.wait_for_timeout(600)  # Both pages scroll and fade softly.
-        self.page.screenshot(path=self.pictures / f"{name}.png")
-
-    def assert_clean(self) -> None:
-        self.page.wait_for_load_state("networkidle")
-        assert (self.strangers, self.complaints) == ([], [])
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -123,6 +123,12 @@ class History:
         self.operations.append(operation)
         return operation
 
+    def absorb(self, other: "History") -> None:
+        """Take over what was recorded elsewhere."""
+        self.operations += other.operations
+        self.readings += other.readings
+        self.misuses += other.misuses
+
     def attempts(self) -> Iterable[Attempt]:
         return itertools.chain.from_iterable(o.attempts for o in self.operations)
 
@@ -160,6 +166,15 @@ class History:
 async def attempt(operation: Operation, connection: Connection) -> Attempt:
     """Send an operation once and record what came back."""
     return await _attempt(operation, operation.body, connection, operation.attempts)
+
+
+async def send_and_forget(operation: Operation, connection: Connection) -> None:
+    """Send an operation and do not wait for the answer."""
+    connection.send(
+        "POST", operation.path, operation.body, token=operation.payer.token, key=operation.key
+    )
+    now_ns = time.monotonic_ns()
+    operation.attempts.append(Attempt(now_ns, now_ns, 0, word="cancelled"))
 
 
 async def misuse(operation: Operation, connection: Connection, history: History) -> None:

@@ -60,6 +60,8 @@ class ServiceProcess:
             **settings,
         }
         if database_url is not None:
+            # What a killed parent leaves behind is then left in here.
+            self._environment["TMPDIR"] = str(directory)
             self._environment["WALLET_DATABASE_URL"] = database_url
             self._environment["WALLET_DATABASE_OWNER_URL"] = owner_url or database_url
 

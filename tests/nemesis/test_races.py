@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from random import Random
 
 import asyncpg
 import pytest
@@ -24,6 +25,7 @@ from tests.nemesis.bank import (
     customers_of,
     insist,
     log_in,
+    send_and_forget,
     sign_up_body,
 )
 from tests.nemesis.client import Answer, Connection
@@ -88,7 +90,10 @@ async def world(
             directory, database_url=database.url, owner_url=database.owner_url
         ) as service,
     ):
-        yield World(service, database)
+        world = World(service, database)
+        yield world
+        # Once more here: with pytest-xdist the races may be spread over two of these worlds.
+        await settled_and_sound(service.port, world.history, database.url, database.superuser_url)
 
 
 async def test_of_200_parallel_spends_of_the_whole_balance_exactly_one_succeeds(
@@ -205,19 +210,14 @@ async def test_cancelled_clients_get_one_definite_answer_when_they_come_back(
     operations = [
         world.history.add(Operation(f"gone-{n}", payer, payee, 1 + n % 5)) for n in range(200)
     ]
+    random = Random(7)
     async with world.connections(40) as connections:
 
         async def send_and_leave(number: int, connection: Connection) -> None:
-            for n in range(number, 200, 40):
+            for operation in operations[number::40]:
                 await connection.open()
-                connection.send(
-                    "POST",
-                    operations[n].path,
-                    operations[n].body,
-                    token=payer.token,
-                    key=operations[n].key,
-                )
-                await asyncio.sleep((n % 10) / 1_000)
+                await send_and_forget(operation, connection)
+                await asyncio.sleep(random.choice((0, 0.001, 0.003, 0.01)))
                 connection.close()
 
         await asyncio.gather(*(send_and_leave(n, c) for n, c in enumerate(connections)))
@@ -232,7 +232,7 @@ async def test_cancelled_clients_get_one_definite_answer_when_they_come_back(
 
         await asyncio.gather(*(come_back(n, c) for n, c in enumerate(connections)))
     assert {o.accepted for o in operations} == {True}
-    assert {len({a.body for a in o.attempts}) for o in operations} == {1}
+    assert {len({a.body for a in o.attempts[1:]}) for o in operations} == {1}
     total = sum(o.amount for o in operations)
     assert await world.balance(payer) == 10_000 - total
     assert await world.balance(payee) == 10_000 + total

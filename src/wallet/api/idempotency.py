@@ -20,8 +20,8 @@ HEADER_PARAMETER: dict[str, Any] = {
     "description": "1 to 255 printable ASCII characters of your choice. Repeat a request with the "
     "same key as often as you like: it is carried out once, and every answer is the first one. "
     "Without one the service makes one, and you lose safe retries.",
+    # Without an example: Swagger UI would fill it in, and the second payment would be the first.
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-    "example": "order-4711-payment",
 }
 
 RESPONSE_HEADERS: dict[str, Any] = {

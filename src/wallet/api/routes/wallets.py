@@ -69,6 +69,32 @@ TRANSFER_EXAMPLE: JsonObject = {
     "booked_at": "2026-11-22T12:00:00.123456Z",
     "balance": BALANCE_EXAMPLE,
 }
+PREVIEW_EXAMPLE: JsonObject = {
+    "dry_run": True,
+    "outcome": "refused",
+    "transfer": None,
+    "refusal": {
+        "code": "insufficient-funds",
+        "title": "The wallet does not hold enough available money",
+        "wallet_id": "0197a6f2-41b7-7cc0-8a52-6f0f3c1d2e4a",
+        "currency": "USD",
+        "available": 1200,
+        "amount": 2500,
+    },
+}
+TOP_UP_EXAMPLE: JsonObject = {
+    "id": "0197a6f2-4f1a-7b6d-8d2e-1c3b5a7d9f02",
+    "kind": "top-up",
+    "status": "completed",
+    "amount": 10000,
+    "currency": "USD",
+    "display": "100.00 USD",
+    "wallet_id": "0197a6f2-41b7-7cc0-8a52-6f0f3c1d2e4a",
+    "source": "sandbox",
+    "created_at": "2026-11-22T11:59:00.123456Z",
+    "booked_at": "2026-11-22T11:59:00.130021Z",
+    "balance": {**BALANCE_EXAMPLE, "posted": 10000, "available": 10000, "version": 1},
+}
 SIGNED_IN = (Unauthenticated, ThroughputExceeded, Interrupted, Overloaded)
 MONEY = (
     *SIGNED_IN,
@@ -136,6 +162,8 @@ class TopUpBody(Body):
 
 class TopUpAnswer(Answer):
     """A top-up; `balance` and `booked_at` are there once it is completed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [TOP_UP_EXAMPLE]})
 
     id: str
     kind: str
@@ -219,6 +247,8 @@ class TransferAnswer(Answer):
 
 class PreviewAnswer(Answer):
     """What a transfer would come to now; nothing was stored."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PREVIEW_EXAMPLE]})
 
     dry_run: bool
     outcome: str = Field(description="accepted or refused.")

@@ -1,0 +1,688 @@
+"""The verifier: silent about real traffic, and never silent about a change made behind its back."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from tests.conftest import Cluster
+from tests.stories.world import World, person, wallet
+
+from wallet.application.verification import Report, verify
+from wallet.domain.accounts import Purpose, system_account_id
+from wallet.domain.journal import Details, entry_hash, microseconds
+from wallet.domain.transfers import CreateTransfer
+from wallet.infrastructure.postgres.pool import Connection, create_pool
+from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
+from wallet.infrastructure.postgres.verification import PostgresBooks, snapshot
+
+TRAFFIC = """
+    open alice USD
+    open bob USD
+    open carol USD
+    open alice JPY
+    open bob JPY
+    request alice 1000 as=f1 -> accepted
+    settle alice f1 of=1000 -> accepted
+    request bob 500 as=f2 -> accepted
+    settle bob f2 of=500 -> accepted
+    request carol 70 as=f4 -> accepted
+    decline carol f4 of=70 -> accepted
+    request carol 80 as=f5 -> accepted
+    send alice bob 100 note=lunch key=lunch -> accepted
+    send bob alice 20 key=plain -> accepted
+    send alice carol 5 note=coffee key=coffee -> accepted
+    send alice bob 6 note=secret key=erased -> accepted
+    send carol bob 10000 key=refused -> insufficient-funds
+    batch send alice bob 1 ; send bob carol 2 ; send bob carol 9000 -> accepted, accepted, insufficient-funds
+"""
+YEN = """
+    request alice 300 as=f3 in=JPY -> accepted
+    settle alice f3 of=300 in=JPY -> accepted
+    send alice bob 7 in=JPY -> accepted
+"""
+
+
+@dataclass(frozen=True)
+class Books:
+    """A database with traffic in it, and the ids of what a tampering names in braces."""
+
+    url: str
+    superuser_url: str
+    ids: dict[str, str]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def books(cluster: Cluster, template: str) -> AsyncIterator[Books]:
+    name = f"verification_{uuid4().hex}"
+    await cluster.administer(f"CREATE DATABASE {name} TEMPLATE {template} OWNER wallet_owner")
+    superuser_url = cluster.addresses.superuser_url.replace("/postgres?", f"/{name}?")
+    pool = await create_pool(cluster.url(name), size_max=4)
+    try:
+        world = World(lambda: PostgresUnitOfWork(pool))
+        await world.tell(TRAFFIC)
+        world.stripe = 3
+        await world.tell(YEN)
+        rich = world.transfer("alice", "bob", 3)
+        details = Details(bytes(range(32)), reference="INV-1", metadata={"order": "4711"})
+        await world.carry_out(CreateTransfer(rich.header, rich.actor_id, details))
+        yield Books(cluster.url(name), superuser_url, await _ids(world, superuser_url))
+    finally:
+        await asyncio.wait_for(pool.close(), 10)
+        await cluster.administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _ids(world: World, superuser_url: str) -> dict[str, str]:
+    """Return what the traffic made, by name, and erase the details of one payment."""
+    ids = {
+        "alice": wallet("alice", "USD"),
+        "bob": wallet("bob", "USD"),
+        "carol": wallet("carol", "USD"),
+        "yen": wallet("alice", "JPY"),
+        "outside": system_account_id(Purpose.FUNDING, "USD", 0),
+        "unused": system_account_id(Purpose.FUNDING, "USD", 9),
+        **world.fundings,
+    }
+    connection = await asyncpg.connect(superuser_url)
+    try:
+        for label, key in [
+            ("lunch", "lunch"),
+            ("plain", "plain"),
+            ("coffee", "coffee"),
+            ("erased", "erased"),
+            ("refused", "refused"),
+        ]:
+            ids[label] = await connection.fetchval(
+                "SELECT id FROM instructions WHERE key_digest = sha256($1::text::bytea)", key
+            )
+        for label, kind, account in [("request", 2, "carol"), ("decline", 4, "carol")]:
+            ids[label] = await connection.fetchval(
+                "SELECT id FROM instructions WHERE kind = $1 AND account_id = $2 LIMIT 1",
+                kind,
+                ids[account],
+            )
+        await connection.execute(
+            "UPDATE details SET salt = NULL, note = NULL, erased_at = now() "
+            "WHERE instruction_id = $1",
+            ids["erased"],
+        )
+    finally:
+        await connection.close()
+    return {name: str(id_) for name, id_ in ids.items()}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def superuser(books: Books) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(books.superuser_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def test_real_traffic_is_intact(books: Books) -> None:
+    async with snapshot(books.url) as view:
+        report = await verify(view)
+    assert (report.violations, report.complete) == ([], True)
+    assert (report.accounts, report.entries) == (5 + 16 * 2, 24)
+
+
+# Tamperings: what is done, what must be named, and where (an account, or an id in the message).
+
+Tampering = tuple[str, str, str]
+"""The statement; the invariant that must name it (any of several, by `|`); the place."""
+
+ACCOUNT = "UPDATE accounts SET {} WHERE id = '<alice>'"
+ENTRY = "UPDATE entries SET {} WHERE account_id = '<alice>' AND version = 2"
+LAST_ENTRY = (
+    "UPDATE entries SET {} WHERE account_id = '<alice>' AND version = "
+    "(SELECT version FROM accounts WHERE id = '<alice>')"
+)
+DETAIL = "UPDATE details SET {} WHERE account_id = '<bob>' AND instruction_id = '<lunch>'"
+HASH = "sha256('x')"
+SOMEBODY = "'00000000-0000-0000-0000-000000000007'"
+
+ACCOUNTS: dict[str, Tampering] = {
+    "id": (f"id = {SOMEBODY}", "entries-have-accounts", "alice"),
+    "owner_id": (f"owner_id = {SOMEBODY}", "wallets-have-accounts", "alice"),
+    "purpose": ("purpose = 'funding', owner_id = NULL", "wallets-have-accounts", "alice"),
+    "currency": ("currency = 'EUR'", "one-currency", "alice"),
+    "posted": ("posted = posted + 1", "balance-equals-entries", "alice"),
+    "posted to nothing": ("posted = 0", "balance-equals-entries", "alice"),
+    "held": ("held = held + 1", "balance-equals-entries", "alice"),
+    "version": ("version = version + 1", "version-equals-entries", "alice"),
+    "version back": ("version = version - 1", "version-equals-entries", "alice"),
+    "head_hash": (f"head_hash = {HASH}", "head-hash", "alice"),
+    "head_booked_at": (
+        "head_booked_at = head_booked_at + interval '1 microsecond'",
+        "head-time|batches-name-every-version",
+        "alice",
+    ),
+    "head_booked_at long ago": (
+        "head_booked_at = head_booked_at - interval '2 hours'",
+        "head-time",
+        "alice",
+    ),
+    "head_booked_at to nothing": ("head_booked_at = NULL", "head-time", "alice"),
+}
+ENTRIES: dict[str, Tampering] = {
+    "account_id": ("account_id = '<yen>', version = 9", "versions-gap-free", "alice"),
+    "version": ("version = 99", "versions-gap-free", "alice"),
+    "instruction_id": (f"instruction_id = {SOMEBODY}", "hash-chain", "alice"),
+    "kind": ("kind = 3", "hash-chain", "alice"),
+    "kind that is unknown": ("kind = 99", "hash-chain", "alice"),
+    "kind that is negative": ("kind = -1", "hash-chain", "alice"),
+    "currency": ("currency = 'EUR'", "one-currency", "alice"),
+    "currency that is too long": ("currency = 'USDX'", "one-currency", "alice"),
+    "posted_delta": ("posted_delta = posted_delta - 1", "running-balance", "alice"),
+    "posted_delta turned round": ("posted_delta = -posted_delta", "running-balance", "alice"),
+    "posted_delta to the largest": (
+        "posted_delta = 9223372036854775807",
+        "running-balance",
+        "alice",
+    ),
+    "posted_delta to the smallest": (
+        "posted_delta = -9223372036854775808",
+        "running-balance",
+        "alice",
+    ),
+    "held_delta": ("held_delta = 1", "running-balance", "alice"),
+    "posted_after": ("posted_after = posted_after + 1", "running-balance", "alice"),
+    "held_after": ("held_after = 1", "running-balance", "alice"),
+    "counterparty_id": ("counterparty_id = '<carol>'", "hash-chain", "alice"),
+    "counterparty_id to nobody": ("counterparty_id = NULL", "hash-chain", "alice"),
+    "booked_at": ("booked_at = booked_at + interval '1 microsecond'", "hash-chain", "alice"),
+    "booked_at before 1970": ("booked_at = '1960-01-01Z'", "hash-chain", "alice"),
+    "booked_at for ever": ("booked_at = 'infinity'", "hash-chain", "alice"),
+    "booked_at since ever": ("booked_at = '-infinity'", "hash-chain", "alice"),
+    "booked_at after year 9999": ("booked_at = '20000-01-01Z'", "hash-chain", "alice"),
+    "details_digest": (f"details_digest = {HASH}", "details-digest", "alice"),
+    "details_digest to nothing": ("details_digest = NULL", "details-digest", "alice"),
+    "hash": (f"hash = {HASH}", "hash-chain", "alice"),
+}
+DETAILS: dict[str, Tampering] = {
+    "account_id": ("account_id = '<yen>'", "details-kept", "bob"),
+    "instruction_id": (f"instruction_id = {SOMEBODY}", "details-kept", "bob"),
+    "salt": (f"salt = {HASH}", "details-digest", "bob"),
+    "note": ("note = 'dinner'", "details-digest", "bob"),
+    "note to nothing": ("note = NULL", "details-digest", "bob"),
+    "note by one space": ("note = note || ' '", "details-digest", "bob"),
+    "reference": ("reference = 'x'", "details-digest", "bob"),
+    "metadata": ("""metadata = '{"a": "b"}'""", "details-digest", "bob"),
+    "metadata to a text": ("""metadata = '"x"'""", "details-digest", "bob"),
+    "metadata to a number": ("metadata = '5'", "details-digest", "bob"),
+    "metadata to an empty list": ("metadata = '[]'", "details-digest", "bob"),
+    "metadata to null": ("metadata = 'null'", "details-digest", "bob"),
+}
+
+FUNDING = "settled-fundings-are-credited|fundings-have-requests|fundings-have-decisions"
+FUNDINGS: dict[str, Tampering] = {
+    f"{column} of a {kind} funding": (
+        f"UPDATE fundings SET {assignment} WHERE id = '<{label}>'",
+        FUNDING,
+        label,
+    )
+    for kind, label in [("settled", "f1"), ("declined", "f4"), ("pending", "f5")]
+    for column, assignment in {
+        "id": f"id = {SOMEBODY}",
+        "account_id": "account_id = '<bob>'",
+        "owner_id": f"owner_id = {SOMEBODY}",
+        "amount": "amount = amount + 1",
+        "currency": "currency = 'EUR'",
+        "status": "status = 'settled', decided_at = now()"
+        if kind != "settled"
+        else "status = 'pending', decided_at = NULL",
+        "created_at": "created_at = created_at - interval '1 second'",
+    }.items()
+} | {
+    "decided_at of a settled funding": (
+        "UPDATE fundings SET decided_at = decided_at + interval '1 second' WHERE id = '<f1>'",
+        FUNDING,
+        "f1",
+    ),
+    "decided_at of a declined funding": (
+        "UPDATE fundings SET decided_at = decided_at + interval '1 second' WHERE id = '<f4>'",
+        FUNDING,
+        "f4",
+    ),
+    "a declined funding made pending": (
+        "UPDATE fundings SET status = 'pending', decided_at = NULL WHERE id = '<f4>'",
+        FUNDING,
+        "f4",
+    ),
+    "a settled funding made declined": (
+        "UPDATE fundings SET status = 'declined' WHERE id = '<f1>'",
+        FUNDING,
+        "f1",
+    ),
+    "a pending funding made declined": (
+        "UPDATE fundings SET status = 'declined', decided_at = now() WHERE id = '<f5>'",
+        FUNDING,
+        "f5",
+    ),
+}
+
+INSTRUCTION = (
+    "instructions-match-entries|entries-have-instructions|refused-instructions-move-nothing|"
+    "instructions-digest|fundings-have-requests|fundings-have-decisions|"
+    "settled-fundings-are-credited"
+)
+INSTRUCTIONS: dict[str, Tampering] = {
+    f"{column} of {article} instruction": (
+        f"UPDATE instructions SET {assignment} WHERE id = '<{label}>'",
+        INSTRUCTION,
+        label,
+    )
+    for article, label in [
+        ("a transfer's", "lunch"),
+        ("a request's", "request"),
+        ("a settlement's", "f1"),
+        ("a decline's", "decline"),
+        ("a refused", "refused"),
+    ]
+    for column, assignment in {
+        "id": f"id = {SOMEBODY}",
+        "account_id": "account_id = '<yen>'",
+        "kind": "kind = (kind + 1) % 4 + 1",
+        "unknown kind": "kind = 99",
+        "scope": "scope = 'person:x'",
+        "key_digest": f"key_digest = {HASH}",
+        "fingerprint": f"fingerprint = {HASH}",
+        "currency": "currency = 'EUR'",
+        "amount": "amount = amount + 1",
+        "owner_id": f"owner_id = {SOMEBODY}",
+        "counterparty_id": f"counterparty_id = {SOMEBODY}",
+        "counterparty_owner_id": f"counterparty_owner_id = {SOMEBODY}",
+        "booked_at": "booked_at = booked_at - interval '1 microsecond'",
+        "refusal_code": "refusal_code = 'wallet-frozen', "
+        "refusal_facts = coalesce(refusal_facts, '{}')",
+        "refusal_facts": """refusal_code = coalesce(refusal_code, 'x'), refusal_facts = '{"a": 1}'""",
+        **(
+            {"no refusal": "refusal_code = NULL, refusal_facts = NULL"}
+            if label == "refused"
+            else {}
+        ),
+    }.items()
+}
+
+OTHERS: dict[str, Tampering] = {
+    "an account is deleted": (
+        "DELETE FROM accounts WHERE id = '<alice>'",
+        "entries-have-accounts",
+        "alice",
+    ),
+    "an account without entries is deleted": (
+        "DELETE FROM accounts WHERE id = '<unused>'",
+        "system-accounts-are-whole",
+        "unused",
+    ),
+    "an account is made up": (
+        f"INSERT INTO accounts (id, owner_id, purpose, currency, created_at) "
+        f"VALUES ({SOMEBODY}, {SOMEBODY}, 'wallet', 'USD', now())",
+        "wallets-have-accounts",
+        "somebody",
+    ),
+    "a system account is made up": (
+        f"INSERT INTO accounts (id, purpose, currency, created_at, floor) "
+        f"VALUES ({SOMEBODY}, 'funding', 'USD', now(), -100)",
+        "system-accounts-are-whole",
+        "somebody",
+    ),
+    "a system account is given to somebody": (
+        f"UPDATE accounts SET purpose = 'wallet', owner_id = {SOMEBODY}, floor = 0 "
+        "WHERE id = '<unused>'",
+        "wallets-have-accounts",
+        "unused",
+    ),
+    "a system account without entries changes its currency": (
+        "UPDATE accounts SET currency = 'EUR' WHERE id = '<unused>'",
+        "system-accounts-are-whole",
+        "unused",
+    ),
+    "two accounts change their balances": (
+        "UPDATE accounts SET posted = (SELECT sum(posted) FROM accounts b WHERE b.id IN "
+        "('<alice>', '<bob>')) - posted WHERE id IN ('<alice>', '<bob>')",
+        "balance-equals-entries",
+        "bob",
+    ),
+    "money is moved from one account to another behind the journal": (
+        "UPDATE accounts SET posted = posted + CASE id WHEN '<alice>' THEN -50 ELSE 50 END "
+        "WHERE id IN ('<alice>', '<bob>')",
+        "balance-equals-entries",
+        "bob",
+    ),
+    "the first entry is deleted": (
+        "DELETE FROM entries WHERE account_id = '<alice>' AND version = 1",
+        "versions-gap-free",
+        "alice",
+    ),
+    "an entry in the middle is deleted": (
+        "DELETE FROM entries WHERE account_id = '<alice>' AND version = 2",
+        "versions-gap-free",
+        "alice",
+    ),
+    "the last entry is deleted": (
+        "DELETE FROM entries WHERE account_id = '<alice>' AND version = "
+        "(SELECT version FROM accounts WHERE id = '<alice>')",
+        "version-equals-entries",
+        "alice",
+    ),
+    "all entries of an account are deleted": (
+        "DELETE FROM entries WHERE account_id = '<bob>'",
+        "version-equals-entries",
+        "bob",
+    ),
+    "both legs of a payment are deleted": (
+        "DELETE FROM entries WHERE instruction_id = '<plain>'",
+        "instructions-match-entries",
+        "bob",
+    ),
+    "the last leg is taken back with its account": (
+        "WITH gone AS (DELETE FROM entries WHERE account_id = '<alice>' AND version = "
+        "(SELECT version FROM accounts WHERE id = '<alice>') RETURNING *), "
+        "before AS (SELECT e.* FROM entries e JOIN gone ON e.account_id = gone.account_id "
+        "AND e.version = gone.version - 1) "
+        "UPDATE accounts SET posted = posted_after, version = before.version, "
+        "head_hash = before.hash, head_booked_at = before.booked_at FROM before "
+        "WHERE id = '<alice>'",
+        "instructions-match-entries",
+        "alice",
+    ),
+    "an entry is appended": (
+        "INSERT INTO entries SELECT account_id, version + 100, gen_random_uuid(), kind, currency, "
+        "0, 0, posted_after, held_after, counterparty_id, booked_at, NULL, hash "
+        "FROM entries WHERE account_id = '<alice>' AND version = 2",
+        "versions-gap-free",
+        "alice",
+    ),
+    "an entry is made up for an account that is not there": (
+        f"INSERT INTO entries SELECT {SOMEBODY}, 1, instruction_id, kind, currency, 0, 0, 0, 0, "
+        "counterparty_id, booked_at, NULL, hash "
+        "FROM entries WHERE account_id = '<alice>' AND version = 2",
+        "entries-have-accounts",
+        "somebody",
+    ),
+    "two entries of an account change places": (
+        "UPDATE entries SET version = CASE version WHEN 2 THEN 1002 ELSE 1001 END "
+        "WHERE account_id = '<alice>' AND version IN (1, 2);"
+        "UPDATE entries SET version = version - 1000 "
+        "WHERE account_id = '<alice>' AND version > 1000;"
+        "UPDATE entries SET version = 3 - version "
+        "WHERE account_id = '<alice>' AND version IN (1, 2) AND false",
+        "hash-chain",
+        "alice",
+    ),
+    "two entries exchange their contents": (
+        "UPDATE entries e SET posted_delta = o.posted_delta, posted_after = o.posted_after, "
+        "instruction_id = gen_random_uuid() FROM entries o WHERE e.account_id = '<bob>' "
+        "AND o.account_id = '<bob>' AND e.version IN (2, 3) AND o.version = 5 - e.version",
+        "hash-chain",
+        "bob",
+    ),
+    "two entries exchange their hashes": (
+        "UPDATE entries e SET hash = o.hash FROM entries o WHERE e.account_id = '<bob>' "
+        "AND o.account_id = '<bob>' AND e.version IN (2, 3) AND o.version = 5 - e.version",
+        "hash-chain",
+        "bob",
+    ),
+    "both legs of a payment are raised": (
+        "UPDATE entries SET posted_delta = posted_delta * 2 WHERE instruction_id = '<plain>'",
+        "running-balance",
+        "alice",
+    ),
+    "a transfer's instruction is deleted": (
+        "DELETE FROM instructions WHERE id = '<lunch>'",
+        "entries-have-instructions",
+        "alice",
+    ),
+    "a settlement's instruction is deleted": (
+        "DELETE FROM instructions WHERE id = '<f1>'",
+        "entries-have-instructions",
+        "alice",
+    ),
+    "a request's instruction is deleted": (
+        "DELETE FROM instructions WHERE id = '<request>'",
+        "fundings-have-requests",
+        "carol",
+    ),
+    "a decline's instruction is deleted": (
+        "DELETE FROM instructions WHERE id = '<decline>'",
+        "fundings-have-decisions",
+        "carol",
+    ),
+    "an accepted instruction is made up": (
+        f"INSERT INTO instructions SELECT r.* FROM instructions i, LATERAL jsonb_populate_record("
+        f"i, jsonb_build_object('id', {SOMEBODY}, 'key_digest', sha256('y'))) r "
+        "WHERE i.id = '<lunch>'",
+        "instructions-match-entries",
+        "alice",
+    ),
+    "a request is made up": (
+        f"INSERT INTO instructions SELECT r.* FROM instructions i, LATERAL jsonb_populate_record("
+        f"i, jsonb_build_object('id', {SOMEBODY}, 'key_digest', sha256('y'))) r "
+        "WHERE i.id = '<request>'",
+        "instructions-digest|requests-have-fundings",
+        "carol",
+    ),
+    "a refusal is made up": (
+        f"INSERT INTO instructions SELECT r.* FROM instructions i, LATERAL jsonb_populate_record("
+        f"i, jsonb_build_object('id', {SOMEBODY}, 'key_digest', sha256('y'))) r "
+        "WHERE i.id = '<refused>'",
+        "instructions-digest",
+        "carol",
+    ),
+    "two instructions exchange their fingerprints": (
+        "UPDATE instructions i SET fingerprint = o.fingerprint FROM instructions o "
+        "WHERE i.id IN ('<lunch>', '<plain>') AND o.id IN ('<lunch>', '<plain>') AND i.id <> o.id",
+        "instructions-digest",
+        "alice",
+    ),
+    "details are deleted": (
+        "DELETE FROM details WHERE account_id = '<bob>' AND instruction_id = '<lunch>'",
+        "details-kept",
+        "bob",
+    ),
+    "erased details are deleted": (
+        "DELETE FROM details WHERE account_id = '<bob>' AND instruction_id = '<erased>'",
+        "details-kept",
+        "bob",
+    ),
+    "details are made up for an entry without": (
+        "INSERT INTO details VALUES ('<alice>', '<plain>', sha256('x'), 'made up')",
+        "details-digest",
+        "alice",
+    ),
+    "details are made up without an entry": (
+        f"INSERT INTO details VALUES ('<alice>', {SOMEBODY}, sha256('x'), 'made up')",
+        "details-have-entries",
+        "alice",
+    ),
+    "two details exchange their notes": (
+        "UPDATE details d SET note = CASE d.note WHEN 'lunch' THEN 'coffee' ELSE 'lunch' END "
+        "WHERE account_id = '<alice>' AND note IN ('lunch', 'coffee')",
+        "details-digest",
+        "alice",
+    ),
+    "erased details are filled again": (
+        "UPDATE details SET erased_at = NULL, salt = sha256('x'), note = 'innocent' "
+        "WHERE account_id = '<bob>' AND instruction_id = '<erased>'",
+        "details-digest",
+        "bob",
+    ),
+    "a settled funding is deleted": (
+        "DELETE FROM fundings WHERE id = '<f1>'",
+        "requests-have-fundings|settlements-have-fundings",
+        "alice",
+    ),
+    "a declined funding is deleted": (
+        "DELETE FROM fundings WHERE id = '<f4>'",
+        "requests-have-fundings",
+        "carol",
+    ),
+    "a pending funding is deleted": (
+        "DELETE FROM fundings WHERE id = '<f5>'",
+        "requests-have-fundings",
+        "carol",
+    ),
+    "a settled funding is made up": (
+        f"INSERT INTO fundings VALUES ({SOMEBODY}, '<bob>', '{person('bob')}', 5, 'USD', 's', "
+        "'settled', NULL, now(), now())",
+        "settled-fundings-are-credited",
+        "bob",
+    ),
+    "a pending funding is made up": (
+        f"INSERT INTO fundings VALUES ({SOMEBODY}, '<bob>', '{person('bob')}', 5, 'USD', 's', "
+        "'pending', NULL, now(), NULL)",
+        "fundings-have-requests",
+        "bob",
+    ),
+    "a wallet is deleted": (
+        "DELETE FROM wallets WHERE account_id = '<alice>'",
+        "wallets-have-accounts",
+        "alice",
+    ),
+    "a wallet is made up": (
+        f"INSERT INTO wallets VALUES ({SOMEBODY}, 'USD', '<alice>')",
+        "wallets-have-accounts",
+        "alice",
+    ),
+    "a wallet is given to somebody else": (
+        f"UPDATE wallets SET owner_id = {SOMEBODY} WHERE account_id = '<alice>'",
+        "wallets-have-accounts",
+        "alice",
+    ),
+    "two wallets exchange their accounts": (
+        "UPDATE wallets SET account_id = CASE account_id WHEN '<alice>' THEN '<bob>'::uuid "
+        "ELSE '<alice>' END WHERE account_id IN ('<alice>', '<bob>')",
+        "wallets-have-accounts",
+        "alice",
+    ),
+    "the batches are deleted": ("DELETE FROM batches", "batches-name-every-version", "alice"),
+    "a batch names a lower version": (
+        "UPDATE batches SET versions = array_fill(0::bigint, array[cardinality(versions)])",
+        "batches-name-every-version",
+        "alice",
+    ),
+}
+
+TAMPERINGS: dict[str, Tampering] = (
+    {f"accounts: {name}": (ACCOUNT.format(t[0]), *t[1:]) for name, t in ACCOUNTS.items()}
+    | {f"entries: {name}": (ENTRY.replace("{}", t[0]), *t[1:]) for name, t in ENTRIES.items()}
+    | {f"details: {name}": (DETAIL.replace("{}", t[0]), *t[1:]) for name, t in DETAILS.items()}
+    | {f"fundings: {name}": t for name, t in FUNDINGS.items()}
+    | {f"instructions: {name}": t for name, t in INSTRUCTIONS.items()}
+    | OTHERS
+)
+
+FREE = {
+    "accounts.floor": "an overdraft is granted by an operator, and no journal tells of it yet",
+    "accounts.frozen": "the same for a freeze",
+    "accounts.closed_at": "the same for closing",
+    "accounts.created_at": "when a wallet was opened is told by its event alone",
+    "details.erased_at": "whoever may erase may erase now",
+    "fundings.source": "who was asked is recorded nowhere else",
+    "fundings.reason": "why it was declined is recorded nowhere else",
+}
+"""Columns that may hold anything as far as the books can tell."""
+
+
+def named(text: str, ids: dict[str, str]) -> str:
+    return re.sub("<([a-z0-9]+)>", lambda match: ids[match[1]], text)
+
+
+def names(report: Report, invariants: str, place: str) -> bool:
+    """Whether a violation of one of the invariants names the place, by account or in words."""
+    return any(
+        violation.invariant in invariants.split("|")
+        and place in (str(violation.account_id), *re.findall(r"[0-9a-f-]{36}", violation.message))
+        for violation in report.violations
+    )
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+async def test_a_tampering_is_found_and_its_place_named(
+    name: str, books: Books, superuser: Connection
+) -> None:
+    statement, invariants, label = TAMPERINGS[name]
+    ids = books.ids | {"somebody": SOMEBODY.strip("'")}
+    transaction = superuser.transaction()
+    await transaction.start()
+    try:
+        await superuser.execute(named(statement, ids))
+        report = await verify(PostgresBooks(superuser))
+    finally:
+        await transaction.rollback()
+    accounts = {"f1": "alice", "f4": "carol", "f5": "carol", "lunch": "alice"} | dict.fromkeys(
+        ["request", "decline", "refused"], "carol"
+    )
+    places = [ids[label], ids[accounts.get(label, label)], SOMEBODY.strip("'")]
+    assert any(names(report, invariants, place) for place in places), [*map(str, report.violations)]
+
+
+def test_there_are_well_over_sixty_kinds_of_tampering() -> None:
+    assert len(TAMPERINGS) > 150
+
+
+async def test_every_column_is_tampered_with_or_known_to_be_free(superuser: Connection) -> None:
+    rows = await superuser.fetch(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE "
+        "table_name IN ('accounts', 'entries', 'instructions', 'details', 'fundings') "
+        "AND column_name <> 'digest'"
+    )
+    tampered = {name.replace(": ", ".").split(" ")[0] for name in TAMPERINGS}
+    assert {row[0] for row in rows} - tampered == set(FREE)
+
+
+async def test_a_tail_that_was_rewritten_with_all_its_hashes_is_found_by_the_other_leg(
+    books: Books, superuser: Connection
+) -> None:
+    alice = UUID(books.ids["alice"])
+    async with superuser.transaction():
+        last, before = await superuser.fetch(
+            "SELECT * FROM entries WHERE account_id = $1 ORDER BY version DESC LIMIT 2", alice
+        )
+        forged = entry_hash(
+            before["hash"],
+            alice,
+            last["version"],
+            last["instruction_id"],
+            last["kind"],
+            last["currency"],
+            last["posted_delta"] + 1,
+            0,
+            last["posted_after"] + 1,
+            0,
+            last["counterparty_id"],
+            microseconds(last["booked_at"]),
+            last["details_digest"],
+        )
+        await superuser.execute(
+            "UPDATE entries SET posted_delta = posted_delta + 1, posted_after = posted_after + 1, "
+            "hash = $2 WHERE account_id = $1 AND version = $3",
+            alice,
+            forged,
+            last["version"],
+        )
+        await superuser.execute(
+            "UPDATE accounts SET posted = posted + 1, head_hash = $2 WHERE id = $1", alice, forged
+        )
+        report = await verify(PostgresBooks(superuser))
+        await superuser.execute(
+            "UPDATE accounts SET posted = posted - 1, head_hash = $2 WHERE id = $1",
+            alice,
+            last["hash"],
+        )
+        await superuser.execute(
+            "UPDATE entries SET posted_delta = posted_delta - 1, posted_after = posted_after - 1, "
+            "hash = $2 WHERE account_id = $1 AND version = $3",
+            alice,
+            last["hash"],
+            last["version"],
+        )
+    found = {violation.invariant for violation in report.violations}
+    assert {"legs-sum-to-zero", "money-conserved", "instructions-match-entries"} <= found
+    assert not {"hash-chain", "running-balance", "head-hash"} & found

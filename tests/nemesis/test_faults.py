@@ -1,0 +1,320 @@
+"""Faults under load: connections cut around COMMIT, black holes, kill -9 of everything.
+
+In each of them many clients send transfers under keys. Then everything undecided is repeated with
+its key, and the checker and the verifier look at the whole: what was acknowledged is there exactly
+once, what was not is decided by its repetition, and no money was made or lost.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from tests.conftest import END_OTHERS, Cluster
+from tests.nemesis.audit import fresh_database, settled_and_sound
+from tests.nemesis.bank import Customer, History, Load, customers_of
+from tests.nemesis.checker import read_books
+from tests.nemesis.client import first_ready_s
+from tests.nemesis.proxy import Fault, Proxy, port_of
+from tests.nemesis.service_process import ServiceProcess
+
+from wallet.infrastructure.embedded_postgres import EmbeddedPostgres
+
+pytestmark = pytest.mark.slow
+
+NAMES = tuple(f"customer{n}" for n in range(8))
+
+
+@dataclass
+class World:
+    """Two workers that reach PostgreSQL through our proxy, and customers with money."""
+
+    service: ServiceProcess
+    proxy: Proxy
+    service_url: str
+    reader_url: str
+    customers: list[Customer] = field(default_factory=list)
+    history: History = field(default_factory=History)
+
+    async def open_accounts(self) -> None:
+        self.customers = await customers_of(
+            self.service.port, *NAMES, amount=100_000, history=self.history
+        )
+
+    @asynccontextmanager
+    async def load(self, *, tellers: int = 16) -> AsyncIterator[History]:
+        """Yield what the tellers do; they do it for half a second before and after."""
+        load = Load(self.service.port, self.customers, tellers=tellers, seed=uuid4().int)
+        try:
+            async with load:
+                await asyncio.sleep(0.5)
+                yield load.history
+                await asyncio.sleep(0.5)
+        finally:
+            self.history.absorb(load.history)
+
+    async def report(self, title: str, heard: History, **figures: float) -> None:
+        """Assert that everything is sound, and say what came out."""
+        words = heard.words()
+        found = await settled_and_sound(
+            self.service.port, self.history, self.service_url, self.reader_url
+        )
+        numbers = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
+        print(f"\n{title}: {numbers} | heard {words} | {found}")
+        assert "internal-error" not in self.service.log()
+
+
+@asynccontextmanager
+async def _world(cluster: Cluster, template: str, directory: Path) -> AsyncIterator[World]:
+    async with (
+        fresh_database(cluster, template) as database,
+        Proxy(("127.0.0.1", port_of(database.url))) as proxy,
+        ServiceProcess(
+            directory, database_url=proxy.url(database.url), owner_url=database.owner_url
+        ) as service,
+    ):
+        world = World(service, proxy, database.url, database.superuser_url)
+        await world.open_accounts()
+        yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def world(
+    cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    async with _world(cluster, template, tmp_path_factory.mktemp("faults")) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def mortal(cluster: Cluster, template: str, tmp_path: Path) -> AsyncIterator[World]:
+    """Yield a world whose service the test may end."""
+    async with _world(cluster, template, tmp_path) as world:
+        yield world
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_connection_cut_around_save_and_commit_loses_and_doubles_nothing(
+    world: World, fault: Fault
+) -> None:
+    times = 25
+    before = world.proxy.counts[fault]
+    async with world.load() as heard:
+        for _ in range(times):
+            world.proxy.arm(fault)
+            await _until(lambda: not world.proxy.armed, timeout_s=5)
+            await asyncio.sleep(0.03)
+    assert world.proxy.counts[fault] - before == times
+    assert heard.longest_wait_s() < 5
+    assert {a.status for a in heard.attempts()} <= {201, 422, 503}
+    await world.report(f"{fault} × {times}", heard, longest_s=heard.longest_wait_s())
+
+
+async def test_resets_of_all_connections_are_outlived(world: World) -> None:
+    async with world.load() as heard:
+        for _ in range(10):
+            world.proxy.reset_all()
+            await asyncio.sleep(0.15)
+        healed_ns = time.monotonic_ns()
+    assert {a.status for a in heard.attempts()} <= {201, 422, 503}
+    recovery_s = heard.recovery_s(healed_ns)
+    assert recovery_s <= 1
+    await world.report("all connections reset × 10", heard, recovery_s=recovery_s)
+
+
+async def test_a_slow_and_dribbling_database_only_slows_down(world: World) -> None:
+    async with world.load(tellers=8) as heard:
+        world.proxy.slow_down(delay_s=0.03)
+        await asyncio.sleep(2)
+        world.proxy.slow_down(piece_size=100)
+        await asyncio.sleep(2)
+        world.proxy.heal()
+    assert {a.status for a in heard.attempts()} <= {201, 422, 503}
+    assert heard.longest_wait_s() < 5
+    await world.report("delays and dribbles", heard, longest_s=heard.longest_wait_s())
+
+
+async def test_in_a_black_hole_of_10_seconds_every_request_is_answered_within_5(
+    world: World,
+) -> None:
+    async with world.load() as heard:
+        world.proxy.black_hole()
+        await asyncio.sleep(10)
+        world.proxy.heal()
+        healed_ns = time.monotonic_ns()
+        await asyncio.sleep(4)
+    assert {a.status for a in heard.attempts()} <= {201, 422, 503}
+    assert heard.longest_wait_s() <= 5
+    recovery_s = heard.recovery_s(healed_ns)
+    assert recovery_s <= 3
+    await world.report(
+        "black hole of 10 s",
+        heard,
+        longest_s=heard.longest_wait_s(),
+        recovery_s=recovery_s,
+    )
+
+
+async def test_backends_terminated_under_load_are_replaced(world: World) -> None:
+    async with world.load() as heard:
+        for _ in range(6):
+            await _execute(world.reader_url, END_OTHERS)
+            await asyncio.sleep(0.3)
+        last_ns = time.monotonic_ns()
+    assert {a.status for a in heard.attempts()} <= {201, 422, 503}
+    recovery_s = heard.recovery_s(last_ns)
+    assert recovery_s <= 1
+    await world.report("all backends terminated × 6", heard, recovery_s=recovery_s)
+
+
+async def test_a_worker_killed_under_load_costs_only_resets_for_a_second(world: World) -> None:
+    longest_s = 0.0
+    async with world.load() as heard:
+        for _ in range(3):
+            victim = world.service.worker_pids()[0]
+            killed_ns = time.monotonic_ns()
+            world.service.signal(signal.SIGKILL, victim)
+            await world.service.wait_for_workers(without=frozenset({victim}))
+            failed = [a.ended_ns for a in heard.attempts() if a.status not in {201, 422}]
+            longest_s = max([longest_s, *((end - killed_ns) / 1e9 for end in failed)])
+    assert {a.status for a in heard.attempts()} <= {0, 201, 422}
+    assert {a.word for a in heard.attempts() if not a.status} <= {"reset", "stale", "refused"}
+    assert longest_s <= 1
+    await world.report("a worker killed × 3", heard, last_error_after_s=longest_s)
+
+
+async def test_a_rolling_restart_under_load_fails_no_request(world: World) -> None:
+    async with world.load() as heard:
+        before = world.service.worker_pids()
+        world.service.signal(signal.SIGHUP)
+        started_s = time.monotonic()
+        await world.service.wait_for_workers(without=frozenset(before))
+        took_s = time.monotonic() - started_s
+    failures = [a.word for a in heard.attempts() if a.status not in {201, 422}]
+    assert failures == []
+    await world.report("rolling restart", heard, took_s=took_s)
+
+
+async def test_a_worker_that_starts_in_an_outage_serves_when_it_is_over(world: World) -> None:
+    async with world.load() as heard:
+        world.proxy.black_hole()
+        victim = world.service.worker_pids()[0]
+        world.service.signal(signal.SIGKILL, victim)
+        workers = await world.service.wait_for_workers(without=frozenset({victim}))
+        await asyncio.sleep(1)
+        assert set(world.service.worker_pids()) == set(workers)
+        world.proxy.heal()
+        healed_ns = time.monotonic_ns()
+        ready_s = await first_ready_s(world.service.port, timeout_s=10)
+        await asyncio.sleep(3)
+    assert ready_s <= 3
+    recovery_s = heard.recovery_s(healed_ns)
+    assert recovery_s <= 3
+    await world.report("worker started in an outage", heard, recovery_s=recovery_s)
+
+
+async def test_sigterm_under_load_fails_no_accepted_request(mortal: World) -> None:
+    async with mortal.load() as heard:
+        told_ns = time.monotonic_ns()
+        mortal.service.signal(signal.SIGTERM)
+        exit_s = await mortal.service.ended(10)
+    assert mortal.service.exit_code == 0
+    early = [a for a in heard.attempts() if a.started_ns < told_ns]
+    assert {a.status for a in early} <= {201, 422}
+    # Whatever was not answered must not have been carried out either.
+    books = await read_books(mortal.reader_url)
+    keys = {(i.scope, i.digest) for i in books.instructions}
+    unanswered = [o for o in heard.undecided() if (o.payer.scope, o.digest) in keys]
+    assert unanswered == []
+    await mortal.service.start()
+    await mortal.report("SIGTERM under load", heard, exit_s=exit_s)
+
+
+async def test_workers_end_with_a_parent_that_was_killed_and_free_the_port(
+    mortal: World,
+) -> None:
+    async with mortal.load() as heard:
+        mortal.service.worker_pids()
+        mortal.service.signal(signal.SIGKILL)
+        gone_s = await mortal.service.ended(12)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", mortal.service.port))
+    assert gone_s <= 10
+    await mortal.service.start()
+    await mortal.report("parent killed", heard, workers_gone_s=gone_s)
+
+
+async def test_a_killed_postgresql_comes_back_and_has_lost_nothing(cluster: Cluster) -> None:
+    directory = cluster.directory / f"own-{uuid4().hex}"
+    directory.mkdir(mode=0o755)
+    async with ServiceProcess(directory) as service:
+        with EmbeddedPostgres(directory / "data" / "postgres") as own:
+            await _kill_postgresql_under_load(service, own)
+
+
+async def _kill_postgresql_under_load(service: ServiceProcess, own: EmbeddedPostgres) -> None:
+    reader_url = own.addresses.superuser_url.replace("/postgres?", "/wallet?")
+    async with Proxy(("127.0.0.1", port_of(reader_url))) as proxy:
+        world = World(service, proxy, own.addresses.service_url, reader_url)
+        await world.open_accounts()
+        back_s = 0.0
+        recovery_s = 0.0
+        async with world.load() as heard:
+            for _ in range(3):
+                pid = own.postmaster_pid
+                assert pid is not None
+                killed_s = time.monotonic()
+                os.kill(pid, signal.SIGKILL)
+                await _until(lambda: own.postmaster_pid not in {None, pid}, timeout_s=30)
+                await _accepts(reader_url)
+                accepts_ns = time.monotonic_ns()
+                back_s = max(back_s, time.monotonic() - killed_s)
+                await asyncio.sleep(2.5)
+                recovery_s = max(recovery_s, heard.recovery_s(accepts_ns))
+        refusals = [a for a in heard.attempts() if a.status == 503]
+        refusal_s = max((a.ended_ns - a.started_ns) / 1e9 for a in refusals)
+        assert {a.status for a in heard.attempts()} <= {201, 422, 503}
+        assert recovery_s <= 2
+        assert heard.longest_wait_s() <= 5
+        await world.report(
+            "PostgreSQL killed × 3",
+            heard,
+            database_back_s=back_s,
+            slowest_503_s=refusal_s,
+            recovery_s=recovery_s,
+        )
+
+
+async def _accepts(url: str) -> None:
+    for _ in range(1_000):
+        try:
+            await _execute(url, "SELECT 1")
+        except (OSError, asyncpg.PostgresError):
+            await asyncio.sleep(0.02)
+        else:
+            return
+    raise TimeoutError("PostgreSQL did not come back")
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _until(condition: Callable[[], bool], *, timeout_s: float) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.005)
