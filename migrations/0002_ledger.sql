@@ -1,7 +1,8 @@
 -- The books: accounts, their append-only entries, and the instructions that made them.
 -- The account id leads every key (but the one index of idempotency keys), there are no foreign keys
 -- and no triggers on the money path: `wallet verify` audits what they would have asserted.
--- Amounts are minor units. Balances stay within 9e15 so that JavaScript keeps them exact.
+-- Amounts are minor units. Wallets stay within 9e15 so that JavaScript keeps them exact; system
+-- accounts, which answer for all wallets together, have what fits the hash.
 
 CREATE TABLE accounts (
     id uuid CONSTRAINT accounts_id_unique PRIMARY KEY,
@@ -17,10 +18,15 @@ CREATE TABLE accounts (
     frozen smallint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     closed_at timestamptz,
-    CONSTRAINT accounts_posted_in_range
-        CHECK (posted BETWEEN -9000000000000000 AND 9000000000000000),
+    CONSTRAINT accounts_posted_in_range CHECK (
+        posted BETWEEN -9000000000000000 AND 9000000000000000
+        OR (purpose <> 'wallet' AND posted BETWEEN -9000000000000000000 AND 9000000000000000000)
+    ),
     CONSTRAINT accounts_held_in_range CHECK (held BETWEEN 0 AND 9000000000000000),
-    CONSTRAINT accounts_floor_in_range CHECK (floor BETWEEN -9000000000000000 AND 0),
+    CONSTRAINT accounts_floor_in_range CHECK (
+        floor BETWEEN -9000000000000000 AND 0
+        OR (purpose <> 'wallet' AND floor BETWEEN -9000000000000000000 AND 0)
+    ),
     CONSTRAINT accounts_available_not_below_floor CHECK (posted - held >= floor),
     CONSTRAINT accounts_version_not_negative CHECK (version >= 0),
     CONSTRAINT accounts_hash_has_32_bytes CHECK (octet_length(head_hash) = 32),
@@ -77,6 +83,7 @@ CREATE TABLE instructions (
     booked_at timestamptz NOT NULL,
     refusal_code text,
     refusal_facts json,  -- not jsonb, which would not keep the order that answers were given in
+    seal bytea NOT NULL,  -- SHA-256 over all of the above, for the verifier
     CONSTRAINT instructions_id_unique PRIMARY KEY (account_id, id),
     CONSTRAINT instructions_key_used_once UNIQUE (scope, key_digest),
     CONSTRAINT instructions_amount_in_range CHECK (amount BETWEEN 1 AND 1000000000000000),
@@ -129,7 +136,7 @@ CREATE TABLE fundings (
     CONSTRAINT fundings_status_known CHECK (status IN ('pending', 'settled', 'declined')),
     CONSTRAINT fundings_decided_once CHECK ((status = 'pending') = (decided_at IS NULL))
 );
-CREATE INDEX fundings_pending ON fundings (created_at) WHERE status = 'pending';
+CREATE INDEX fundings_pending ON fundings (created_at, id) WHERE status = 'pending';
 
 -- Refused instructions may be forgotten after a week: a retry by then would be a new request.
 CREATE FUNCTION prune_refused_instructions(rows_max integer) RETURNS bigint

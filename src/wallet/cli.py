@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -26,10 +26,10 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _settings() -> Settings:
+def _settings(**given: Any) -> Settings:
     """Read the settings; end with a message that names what is wrong, never a value."""
     try:
-        settings = Settings()
+        settings = Settings(**given)
         settings.check()
     except ValidationError as error:
         problems = (
@@ -51,9 +51,7 @@ def serve(
 ) -> None:
     """Start the database if it is the embedded one, migrate it, and serve until told to stop."""
     given = {"workers": workers, "host": host, "port": port}
-    settings = _settings().model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
+    settings = _settings(**{name: value for name, value in given.items() if value is not None})
     try:
         bootstrap.serve(settings, say=typer.echo)
     except bootstrap.StartFailed as error:

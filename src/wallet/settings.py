@@ -11,7 +11,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -24,6 +24,7 @@ from wallet.api.throughput import parse_limit
 from wallet.domain.currencies import EXPONENTS
 
 PREFIX = "WALLET_"
+DEFAULT_PORT = 4000
 SECRET_FILE_SIZE_MAX = 64 * 1024
 
 
@@ -82,9 +83,9 @@ class Settings(BaseSettings):
         Environment.DEVELOPMENT, description="development or production."
     )
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(4000, ge=0, le=65_535, description="The port to listen on.")
+    port: int = Field(DEFAULT_PORT, ge=0, le=65_535, description="The port to listen on.")
     public_url: str = Field(
-        "http://localhost:4000", description="Where people reach the service; links in mails."
+        "", description="Where people reach the service, for links in mails; by default localhost."
     )
     workers: int = Field(1, ge=1, le=64, description="How many processes serve requests.")
 
@@ -209,6 +210,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment, secret files and `.env`."""
         return (init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _local_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if not values.get("public_url"):
+            return {**values, "public_url": f"http://localhost:{values.get('port', DEFAULT_PORT)}"}
+        return values
 
     @property
     def production(self) -> bool:

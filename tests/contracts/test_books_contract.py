@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import importlib
+import json
 import os
 import pkgutil
 import re
@@ -23,7 +24,7 @@ from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.stories.world import World, person, spoken, wallet
 
 from wallet.application.unit_of_work import Interrupted, UnitOfWork, UnitOfWorkFactory
-from wallet.domain.accounts import Freeze, Purpose, system_account_id, system_accounts
+from wallet.domain.accounts import Account, Freeze, Purpose, system_account_id, system_accounts
 from wallet.domain.errors import OutcomeUnknown
 from wallet.domain.funding import FundingStatus, funding_id_of
 from wallet.domain.history import Page
@@ -568,14 +569,16 @@ async def test_pending_fundings_come_oldest_first_up_to_the_limit(books: Books) 
     await books.carry_out(books.world.settle(books.alice, "b", {"of": "2"}))
     await books.carry_out(books.world.decline(books.alice, "c", {"of": "3"}))
     async with books.unit_of_work() as work:
-        everybodys = await work.fundings.pending(before=LATER, limit=1000)
-        one = await work.fundings.pending(before=LATER, limit=1)
+        everybodys = await work.fundings.pending(before=LATER, after=None, limit=1000)
+        one = await work.fundings.pending(before=LATER, after=None, limit=1)
         own = [f for f in everybodys if f.owner_id == person(books.alice)]
-        before = await work.fundings.pending(before=own[1].created_at, limit=1000)
+        before = await work.fundings.pending(before=own[1].created_at, after=None, limit=1000)
+        beyond = await work.fundings.pending(before=LATER, after=own[0], limit=1000)
     assert [f.amount for f in own] == [1, 4]
     assert list(one) == list(everybodys[:1])
     assert own[0] in before
     assert own[1] not in before
+    assert (own[0] in beyond, own[1] in beyond) == (False, True)
 
 
 # Wallets.
@@ -717,20 +720,38 @@ async def test_the_verifier_reads_and_cannot_write(table: str, shared: Shared) -
                 await connection.execute(f"{verb} {table} {rest}")
 
 
+async def add_instruction(connection: Connection, **columns: object) -> None:
+    """Write an instruction past the ledger; what is not given is made up."""
+    row = {
+        "id": uuid4(),
+        "account_id": uuid4(),
+        "kind": 1,
+        "scope": "person:somebody",
+        "key_digest": os.urandom(32),
+        "fingerprint": bytes(32),
+        "seal": bytes(32),
+        "currency": "USD",
+        "amount": 1,
+        "booked_at": datetime.now(UTC),
+        **columns,
+    }
+    text = json.dumps(row, default=lambda v: rf"\x{v.hex()}" if isinstance(v, bytes) else str(v))
+    await connection.execute(
+        "INSERT INTO instructions SELECT * FROM jsonb_populate_record(NULL::instructions, $1)", text
+    )
+
+
 async def test_the_janitor_prunes_only_refusals_older_than_eight_days(
     shared: Shared, superuser: Connection
 ) -> None:
     account = uuid4()
     for days, refused in [(9, True), (9, True), (9, True), (7, True), (30, False)]:
-        await superuser.execute(
-            "INSERT INTO instructions VALUES ($1, $2, 1, 'person:x', $6, $6, 'USD', 1, "
-            "NULL, NULL, NULL, now() - make_interval(days => $3), $4, $5)",
-            uuid4(),
-            account,
-            days,
-            "insufficient-funds" if refused else None,
-            "{}" if refused else None,
-            os.urandom(32),
+        await add_instruction(
+            superuser,
+            account_id=account,
+            booked_at=datetime.now(UTC) - timedelta(days=days),
+            refusal_code="insufficient-funds" if refused else None,
+            refusal_facts={} if refused else None,
         )
     async with acting_as(shared, JANITOR) as janitor:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -811,9 +832,7 @@ async def test_an_earlier_entry_in_the_future_drags_the_time_of_later_ones_along
 
 async def test_a_wallet_that_was_not_committed_is_not_there(on_postgres: Books) -> None:
     async with on_postgres.unit_of_work() as work:
-        account = system_accounts(Currency("EUR"))[0]
-        account.purpose, account.owner_id = Purpose.WALLET, person(on_postgres.alice)
-        account.id = uuid4()
+        account = Account(uuid4(), Currency("EUR"), Purpose.WALLET, person(on_postgres.alice))
         await work.wallets.open(account, datetime.now(UTC))
     async with on_postgres.unit_of_work() as work:
         assert await work.wallets.find(person(on_postgres.alice), "EUR") is None
@@ -924,11 +943,9 @@ async def test_two_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock
             return saved
 
     async with superuser.transaction():
-        await superuser.executemany(
-            "INSERT INTO instructions VALUES (gen_random_uuid(), $1, 1, $2, $3, $3, 'USD', 1, "
-            "NULL, NULL, NULL, now())",
-            [(uuid4(), books.pay(1).header.scope, digest) for digest in digests[1:5]],
-        )
+        for digest in digests[1:5]:
+            scope = books.pay(1).header.scope
+            await add_instruction(superuser, scope=scope, key_digest=digest)
         tasks = [
             asyncio.create_task(save(batch(books.alice, [low, digests[1], high]))),
             asyncio.create_task(save(batch(books.bob, [high, digests[2], low]))),

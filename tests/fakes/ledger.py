@@ -209,13 +209,20 @@ class MemoryFundings:
     async def get(self, account_id: UUID, funding_id: UUID) -> Funding | None:
         return self._store.fundings.get((account_id, funding_id))
 
-    async def pending(self, *, before: datetime, limit: int) -> Sequence[Funding]:
+    async def pending(
+        self, *, before: datetime, after: Funding | None, limit: int
+    ) -> Sequence[Funding]:
+        place = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+        if after is not None:
+            place = (after.created_at, after.id)
         found = [
             f
             for f in self._store.fundings.values()
-            if f.status is FundingStatus.PENDING and f.created_at < before
+            if f.status is FundingStatus.PENDING
+            and f.created_at < before
+            and (f.created_at, f.id) > place
         ]
-        return sorted(found, key=lambda f: f.created_at)[:limit]
+        return sorted(found, key=lambda f: (f.created_at, f.id))[:limit]
 
 
 class MemoryHistory:

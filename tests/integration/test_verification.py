@@ -38,7 +38,7 @@ TRAFFIC = """
     send alice carol 5 note=coffee key=coffee -> accepted
     send alice bob 6 note=secret key=erased -> accepted
     send carol bob 10000 key=refused -> insufficient-funds
-    batch send alice bob 1 ; send bob carol 2 ; send bob carol 9000 -> accepted, accepted, insufficient-funds
+    batch send alice bob 1 ; send bob carol 2 ; send bob bob 3 -> accepted, accepted, self-transfer
 """
 YEN = """
     request alice 300 as=f3 in=JPY -> accepted
@@ -64,6 +64,8 @@ async def books(cluster: Cluster, template: str) -> AsyncIterator[Books]:
     pool = await create_pool(cluster.url(name), size_max=4)
     try:
         world = World(lambda: PostgresUnitOfWork(pool))
+        for name_ in ("alice", "bob", "carol"):
+            await pool.execute(ADD_PERSON, person(name_), name_)
         await world.tell(TRAFFIC)
         world.stripe = 3
         await world.tell(YEN)
@@ -85,6 +87,8 @@ async def _ids(world: World, superuser_url: str) -> dict[str, str]:
         "yen": wallet("alice", "JPY"),
         "outside": system_account_id(Purpose.FUNDING, "USD", 0),
         "unused": system_account_id(Purpose.FUNDING, "USD", 9),
+        "person": person("bob"),
+        "somebody": UUID(SOMEBODY),
         **world.fundings,
     }
     connection = await asyncpg.connect(superuser_url)
@@ -128,14 +132,18 @@ async def test_real_traffic_is_intact(books: Books) -> None:
     async with snapshot(books.url) as view:
         report = await verify(view)
     assert (report.violations, report.complete) == ([], True)
-    assert (report.accounts, report.entries) == (5 + 16 * 2, 24)
+    assert (report.accounts, report.entries) == (5 + 16 * 2, 22)
 
 
 # Tamperings: what is done, what must be named, and where (an account, or an id in the message).
 
 Tampering = tuple[str, str, str]
-"""The statement; the invariant that must name it (any of several, by `|`); the place."""
+"""The statement; a pattern of the invariant that must name it; the place."""
 
+ADD_PERSON = """
+INSERT INTO users (id, first_name, last_name, default_currency, created_at)
+VALUES ($1, $2, 'A', 'USD', now())
+"""
 ACCOUNT = "UPDATE accounts SET {} WHERE id = '<alice>'"
 ENTRY = "UPDATE entries SET {} WHERE account_id = '<alice>' AND version = 2"
 LAST_ENTRY = (
@@ -143,12 +151,19 @@ LAST_ENTRY = (
     "(SELECT version FROM accounts WHERE id = '<alice>')"
 )
 DETAIL = "UPDATE details SET {} WHERE account_id = '<bob>' AND instruction_id = '<lunch>'"
-HASH = "sha256('x')"
-SOMEBODY = "'00000000-0000-0000-0000-000000000007'"
+FUNDING_ROW = "UPDATE fundings SET {} WHERE id = '<{}>'"
+INSTRUCTION_ROW = "UPDATE instructions SET {} WHERE id = '<{}>'"
+COPY_OF_INSTRUCTION = """
+INSERT INTO instructions
+SELECT r.* FROM instructions i, LATERAL jsonb_populate_record(
+    i, jsonb_build_object('id', '<somebody>', 'key_digest', sha256('y'))
+) r WHERE i.id = '{}'
+"""
+SOMEBODY = "00000000-0000-0000-0000-000000000007"
 
 ACCOUNTS: dict[str, Tampering] = {
-    "id": (f"id = {SOMEBODY}", "entries-have-accounts", "alice"),
-    "owner_id": (f"owner_id = {SOMEBODY}", "wallets-have-accounts", "alice"),
+    "id": ("id = '<somebody>'", "entries-have-accounts", "alice"),
+    "owner_id": ("owner_id = '<somebody>'", "wallets-have-accounts", "alice"),
     "purpose": ("purpose = 'funding', owner_id = NULL", "wallets-have-accounts", "alice"),
     "currency": ("currency = 'EUR'", "one-currency", "alice"),
     "posted": ("posted = posted + 1", "balance-equals-entries", "alice"),
@@ -156,26 +171,27 @@ ACCOUNTS: dict[str, Tampering] = {
     "held": ("held = held + 1", "balance-equals-entries", "alice"),
     "version": ("version = version + 1", "version-equals-entries", "alice"),
     "version back": ("version = version - 1", "version-equals-entries", "alice"),
-    "head_hash": (f"head_hash = {HASH}", "head-hash", "alice"),
+    "head_hash": ("head_hash = sha256('x')", "head-hash", "alice"),
     "head_booked_at": (
         "head_booked_at = head_booked_at + interval '1 microsecond'",
-        "head-time|batches-name-every-version",
+        "head-booked-at",
         "alice",
     ),
     "head_booked_at long ago": (
         "head_booked_at = head_booked_at - interval '2 hours'",
-        "head-time",
+        "head-booked-at",
         "alice",
     ),
-    "head_booked_at to nothing": ("head_booked_at = NULL", "head-time", "alice"),
+    "floor": ("floor = -100", "floor", "alice"),
+    "head_booked_at to nothing": ("head_booked_at = NULL", "head-booked-at", "alice"),
 }
 ENTRIES: dict[str, Tampering] = {
     "account_id": ("account_id = '<yen>', version = 9", "versions-gap-free", "alice"),
     "version": ("version = 99", "versions-gap-free", "alice"),
-    "instruction_id": (f"instruction_id = {SOMEBODY}", "hash-chain", "alice"),
+    "instruction_id": ("instruction_id = '<somebody>'", "hash-chain", "alice"),
     "kind": ("kind = 3", "hash-chain", "alice"),
-    "kind that is unknown": ("kind = 99", "hash-chain", "alice"),
-    "kind that is negative": ("kind = -1", "hash-chain", "alice"),
+    "kind that is unknown": ("kind = 99", "hash-chain|row-readable", "alice"),
+    "kind that is negative": ("kind = -1", "hash-chain|row-readable", "alice"),
     "currency": ("currency = 'EUR'", "one-currency", "alice"),
     "currency that is too long": ("currency = 'USDX'", "one-currency", "alice"),
     "posted_delta": ("posted_delta = posted_delta - 1", "running-balance", "alice"),
@@ -196,18 +212,18 @@ ENTRIES: dict[str, Tampering] = {
     "counterparty_id": ("counterparty_id = '<carol>'", "hash-chain", "alice"),
     "counterparty_id to nobody": ("counterparty_id = NULL", "hash-chain", "alice"),
     "booked_at": ("booked_at = booked_at + interval '1 microsecond'", "hash-chain", "alice"),
-    "booked_at before 1970": ("booked_at = '1960-01-01Z'", "hash-chain", "alice"),
-    "booked_at for ever": ("booked_at = 'infinity'", "hash-chain", "alice"),
-    "booked_at since ever": ("booked_at = '-infinity'", "hash-chain", "alice"),
-    "booked_at after year 9999": ("booked_at = '20000-01-01Z'", "hash-chain", "alice"),
-    "details_digest": (f"details_digest = {HASH}", "details-digest", "alice"),
+    "booked_at before 1970": ("booked_at = '1960-01-01Z'", "hash-chain|row-readable", "alice"),
+    "booked_at for ever": ("booked_at = 'infinity'", "hash-chain|row-readable", "alice"),
+    "booked_at since ever": ("booked_at = '-infinity'", "hash-chain|row-readable", "alice"),
+    "booked_at after year 9999": ("booked_at = '20000-01-01Z'", "hash-chain|row-readable", "alice"),
+    "details_digest": ("details_digest = sha256('x')", "details-digest", "alice"),
     "details_digest to nothing": ("details_digest = NULL", "details-digest", "alice"),
-    "hash": (f"hash = {HASH}", "hash-chain", "alice"),
+    "hash": ("hash = sha256('x')", "hash-chain", "alice"),
 }
 DETAILS: dict[str, Tampering] = {
     "account_id": ("account_id = '<yen>'", "details-kept", "bob"),
-    "instruction_id": (f"instruction_id = {SOMEBODY}", "details-kept", "bob"),
-    "salt": (f"salt = {HASH}", "details-digest", "bob"),
+    "instruction_id": ("instruction_id = '<somebody>'", "details-kept", "bob"),
+    "salt": ("salt = sha256('x')", "details-digest", "bob"),
     "note": ("note = 'dinner'", "details-digest", "bob"),
     "note to nothing": ("note = NULL", "details-digest", "bob"),
     "note by one space": ("note = note || ' '", "details-digest", "bob"),
@@ -216,21 +232,20 @@ DETAILS: dict[str, Tampering] = {
     "metadata to a text": ("""metadata = '"x"'""", "details-digest", "bob"),
     "metadata to a number": ("metadata = '5'", "details-digest", "bob"),
     "metadata to an empty list": ("metadata = '[]'", "details-digest", "bob"),
-    "metadata to null": ("metadata = 'null'", "details-digest", "bob"),
 }
 
-FUNDING = "settled-fundings-are-credited|fundings-have-requests|fundings-have-decisions"
+FUNDING = "funding"
 FUNDINGS: dict[str, Tampering] = {
     f"{column} of a {kind} funding": (
-        f"UPDATE fundings SET {assignment} WHERE id = '<{label}>'",
+        FUNDING_ROW.format(assignment, label),
         FUNDING,
         label,
     )
     for kind, label in [("settled", "f1"), ("declined", "f4"), ("pending", "f5")]
     for column, assignment in {
-        "id": f"id = {SOMEBODY}",
+        "id": "id = '<somebody>'",
         "account_id": "account_id = '<bob>'",
-        "owner_id": f"owner_id = {SOMEBODY}",
+        "owner_id": "owner_id = '<somebody>'",
         "amount": "amount = amount + 1",
         "currency": "currency = 'EUR'",
         "status": "status = 'settled', decided_at = now()"
@@ -266,14 +281,10 @@ FUNDINGS: dict[str, Tampering] = {
     ),
 }
 
-INSTRUCTION = (
-    "instructions-match-entries|entries-have-instructions|refused-instructions-move-nothing|"
-    "instructions-digest|fundings-have-requests|fundings-have-decisions|"
-    "settled-fundings-are-credited"
-)
+INSTRUCTION = "instruction|funding"
 INSTRUCTIONS: dict[str, Tampering] = {
     f"{column} of {article} instruction": (
-        f"UPDATE instructions SET {assignment} WHERE id = '<{label}>'",
+        INSTRUCTION_ROW.format(assignment, label),
         INSTRUCTION,
         label,
     )
@@ -285,31 +296,32 @@ INSTRUCTIONS: dict[str, Tampering] = {
         ("a refused", "refused"),
     ]
     for column, assignment in {
-        "id": f"id = {SOMEBODY}",
+        "id": "id = '<somebody>'",
         "account_id": "account_id = '<yen>'",
         "kind": "kind = (kind + 1) % 4 + 1",
         "unknown kind": "kind = 99",
         "scope": "scope = 'person:x'",
-        "key_digest": f"key_digest = {HASH}",
-        "fingerprint": f"fingerprint = {HASH}",
+        "key_digest": "key_digest = sha256('x')",
+        "fingerprint": "fingerprint = sha256('x')",
         "currency": "currency = 'EUR'",
         "amount": "amount = amount + 1",
-        "owner_id": f"owner_id = {SOMEBODY}",
-        "counterparty_id": f"counterparty_id = {SOMEBODY}",
-        "counterparty_owner_id": f"counterparty_owner_id = {SOMEBODY}",
+        "owner_id": "owner_id = '<somebody>'",
+        "counterparty_id": "counterparty_id = '<somebody>'",
+        "counterparty_owner_id": "counterparty_owner_id = '<somebody>'",
         "booked_at": "booked_at = booked_at - interval '1 microsecond'",
+        "seal": "seal = sha256('x')",
         "refusal_code": "refusal_code = 'wallet-frozen', "
         "refusal_facts = coalesce(refusal_facts, '{}')",
-        "refusal_facts": """refusal_code = coalesce(refusal_code, 'x'), refusal_facts = '{"a": 1}'""",
-        **(
-            {"no refusal": "refusal_code = NULL, refusal_facts = NULL"}
-            if label == "refused"
-            else {}
-        ),
+        "refusal_facts": "refusal_code = coalesce(refusal_code, 'x'), refusal_facts = '[]'",
     }.items()
 }
 
 OTHERS: dict[str, Tampering] = {
+    "a refused instruction is made an accepted one": (
+        "UPDATE instructions SET refusal_code = NULL, refusal_facts = NULL WHERE id = '<refused>'",
+        INSTRUCTION,
+        "refused",
+    ),
     "an account is deleted": (
         "DELETE FROM accounts WHERE id = '<alice>'",
         "entries-have-accounts",
@@ -321,20 +333,26 @@ OTHERS: dict[str, Tampering] = {
         "unused",
     ),
     "an account is made up": (
-        f"INSERT INTO accounts (id, owner_id, purpose, currency, created_at) "
-        f"VALUES ({SOMEBODY}, {SOMEBODY}, 'wallet', 'USD', now())",
+        (
+            "INSERT INTO accounts (id, owner_id, purpose, currency, created_at) "
+            "VALUES ('<somebody>', '<somebody>', 'wallet', 'USD', now())"
+        ),
         "wallets-have-accounts",
         "somebody",
     ),
     "a system account is made up": (
-        f"INSERT INTO accounts (id, purpose, currency, created_at, floor) "
-        f"VALUES ({SOMEBODY}, 'funding', 'USD', now(), -100)",
+        (
+            "INSERT INTO accounts (id, purpose, currency, created_at, floor) "
+            "VALUES ('<somebody>', 'funding', 'USD', now(), -100)"
+        ),
         "system-accounts-are-whole",
         "somebody",
     ),
     "a system account is given to somebody": (
-        f"UPDATE accounts SET purpose = 'wallet', owner_id = {SOMEBODY}, floor = 0 "
-        "WHERE id = '<unused>'",
+        (
+            "UPDATE accounts SET purpose = 'wallet', owner_id = '<somebody>', floor = 0 "
+            "WHERE id = '<unused>'"
+        ),
         "wallets-have-accounts",
         "unused",
     ),
@@ -344,14 +362,18 @@ OTHERS: dict[str, Tampering] = {
         "unused",
     ),
     "two accounts change their balances": (
-        "UPDATE accounts SET posted = (SELECT sum(posted) FROM accounts b WHERE b.id IN "
-        "('<alice>', '<bob>')) - posted WHERE id IN ('<alice>', '<bob>')",
+        (
+            "UPDATE accounts SET posted = (SELECT sum(posted) FROM accounts b WHERE b.id IN "
+            "('<alice>', '<bob>')) - posted WHERE id IN ('<alice>', '<bob>')"
+        ),
         "balance-equals-entries",
         "bob",
     ),
     "money is moved from one account to another behind the journal": (
-        "UPDATE accounts SET posted = posted + CASE id WHEN '<alice>' THEN -50 ELSE 50 END "
-        "WHERE id IN ('<alice>', '<bob>')",
+        (
+            "UPDATE accounts SET posted = posted + CASE id WHEN '<alice>' THEN -50 ELSE 50 END "
+            "WHERE id IN ('<alice>', '<bob>')"
+        ),
         "balance-equals-entries",
         "bob",
     ),
@@ -366,8 +388,10 @@ OTHERS: dict[str, Tampering] = {
         "alice",
     ),
     "the last entry is deleted": (
-        "DELETE FROM entries WHERE account_id = '<alice>' AND version = "
-        "(SELECT version FROM accounts WHERE id = '<alice>')",
+        (
+            "DELETE FROM entries WHERE account_id = '<alice>' AND version = "
+            "(SELECT version FROM accounts WHERE id = '<alice>')"
+        ),
         "version-equals-entries",
         "alice",
     ),
@@ -382,50 +406,59 @@ OTHERS: dict[str, Tampering] = {
         "bob",
     ),
     "the last leg is taken back with its account": (
-        "WITH gone AS (DELETE FROM entries WHERE account_id = '<alice>' AND version = "
-        "(SELECT version FROM accounts WHERE id = '<alice>') RETURNING *), "
-        "before AS (SELECT e.* FROM entries e JOIN gone ON e.account_id = gone.account_id "
-        "AND e.version = gone.version - 1) "
-        "UPDATE accounts SET posted = posted_after, version = before.version, "
-        "head_hash = before.hash, head_booked_at = before.booked_at FROM before "
-        "WHERE id = '<alice>'",
+        (
+            "WITH gone AS (DELETE FROM entries WHERE account_id = '<alice>' AND version = "
+            "(SELECT version FROM accounts WHERE id = '<alice>') RETURNING *), "
+            "before AS (SELECT e.* FROM entries e JOIN gone ON e.account_id = gone.account_id "
+            "AND e.version = gone.version - 1) "
+            "UPDATE accounts SET posted = posted_after, version = before.version, "
+            "head_hash = before.hash, head_booked_at = before.booked_at FROM before "
+            "WHERE id = '<alice>'"
+        ),
         "instructions-match-entries",
         "alice",
     ),
     "an entry is appended": (
-        "INSERT INTO entries SELECT account_id, version + 100, gen_random_uuid(), kind, currency, "
-        "0, 0, posted_after, held_after, counterparty_id, booked_at, NULL, hash "
-        "FROM entries WHERE account_id = '<alice>' AND version = 2",
+        (
+            "INSERT INTO entries SELECT account_id, version + 100, gen_random_uuid(), kind, "
+            "currency, 0, 0, posted_after, held_after, counterparty_id, booked_at, NULL, hash "
+            "FROM entries WHERE account_id = '<alice>' AND version = 2"
+        ),
         "versions-gap-free",
         "alice",
     ),
     "an entry is made up for an account that is not there": (
-        f"INSERT INTO entries SELECT {SOMEBODY}, 1, instruction_id, kind, currency, 0, 0, 0, 0, "
-        "counterparty_id, booked_at, NULL, hash "
-        "FROM entries WHERE account_id = '<alice>' AND version = 2",
+        (
+            "INSERT INTO entries SELECT '<somebody>', 1, instruction_id, kind, currency, "
+            "0, 0, 0, 0, counterparty_id, booked_at, NULL, hash "
+            "FROM entries WHERE account_id = '<alice>' AND version = 2"
+        ),
         "entries-have-accounts",
         "somebody",
     ),
     "two entries of an account change places": (
-        "UPDATE entries SET version = CASE version WHEN 2 THEN 1002 ELSE 1001 END "
-        "WHERE account_id = '<alice>' AND version IN (1, 2);"
-        "UPDATE entries SET version = version - 1000 "
-        "WHERE account_id = '<alice>' AND version > 1000;"
-        "UPDATE entries SET version = 3 - version "
-        "WHERE account_id = '<alice>' AND version IN (1, 2) AND false",
+        (
+            "UPDATE entries SET version = 5 - version + 1000 "
+            "WHERE account_id = '<bob>' AND version IN (2, 3);"
+            "UPDATE entries SET version = version - 1000 WHERE version > 1000"
+        ),
         "hash-chain",
-        "alice",
+        "bob",
     ),
     "two entries exchange their contents": (
-        "UPDATE entries e SET posted_delta = o.posted_delta, posted_after = o.posted_after, "
-        "instruction_id = gen_random_uuid() FROM entries o WHERE e.account_id = '<bob>' "
-        "AND o.account_id = '<bob>' AND e.version IN (2, 3) AND o.version = 5 - e.version",
+        (
+            "UPDATE entries e SET posted_delta = o.posted_delta, posted_after = o.posted_after, "
+            "instruction_id = gen_random_uuid() FROM entries o WHERE e.account_id = '<bob>' "
+            "AND o.account_id = '<bob>' AND e.version IN (2, 3) AND o.version = 5 - e.version"
+        ),
         "hash-chain",
         "bob",
     ),
     "two entries exchange their hashes": (
-        "UPDATE entries e SET hash = o.hash FROM entries o WHERE e.account_id = '<bob>' "
-        "AND o.account_id = '<bob>' AND e.version IN (2, 3) AND o.version = 5 - e.version",
+        (
+            "UPDATE entries e SET hash = o.hash FROM entries o WHERE e.account_id = '<bob>' "
+            "AND o.account_id = '<bob>' AND e.version IN (2, 3) AND o.version = 5 - e.version"
+        ),
         "hash-chain",
         "bob",
     ),
@@ -446,39 +479,36 @@ OTHERS: dict[str, Tampering] = {
     ),
     "a request's instruction is deleted": (
         "DELETE FROM instructions WHERE id = '<request>'",
-        "fundings-have-requests",
+        "fundings",
         "carol",
     ),
     "a decline's instruction is deleted": (
         "DELETE FROM instructions WHERE id = '<decline>'",
-        "fundings-have-decisions",
+        "fundings",
         "carol",
     ),
     "an accepted instruction is made up": (
-        f"INSERT INTO instructions SELECT r.* FROM instructions i, LATERAL jsonb_populate_record("
-        f"i, jsonb_build_object('id', {SOMEBODY}, 'key_digest', sha256('y'))) r "
-        "WHERE i.id = '<lunch>'",
+        COPY_OF_INSTRUCTION.format("<lunch>"),
         "instructions-match-entries",
         "alice",
     ),
     "a request is made up": (
-        f"INSERT INTO instructions SELECT r.* FROM instructions i, LATERAL jsonb_populate_record("
-        f"i, jsonb_build_object('id', {SOMEBODY}, 'key_digest', sha256('y'))) r "
-        "WHERE i.id = '<request>'",
-        "instructions-digest|requests-have-fundings",
+        COPY_OF_INSTRUCTION.format("<request>"),
+        "instruction-seal|fundings",
         "carol",
     ),
     "a refusal is made up": (
-        f"INSERT INTO instructions SELECT r.* FROM instructions i, LATERAL jsonb_populate_record("
-        f"i, jsonb_build_object('id', {SOMEBODY}, 'key_digest', sha256('y'))) r "
-        "WHERE i.id = '<refused>'",
-        "instructions-digest",
+        COPY_OF_INSTRUCTION.format("<refused>"),
+        "instruction-seal",
         "carol",
     ),
     "two instructions exchange their fingerprints": (
-        "UPDATE instructions i SET fingerprint = o.fingerprint FROM instructions o "
-        "WHERE i.id IN ('<lunch>', '<plain>') AND o.id IN ('<lunch>', '<plain>') AND i.id <> o.id",
-        "instructions-digest",
+        (
+            "UPDATE instructions i SET fingerprint = o.fingerprint FROM instructions o "
+            "WHERE i.id IN ('<lunch>', '<plain>') AND o.id IN ('<lunch>', '<plain>') "
+            "AND i.id <> o.id"
+        ),
+        "instruction-seal",
         "alice",
     ),
     "details are deleted": (
@@ -497,47 +527,55 @@ OTHERS: dict[str, Tampering] = {
         "alice",
     ),
     "details are made up without an entry": (
-        f"INSERT INTO details VALUES ('<alice>', {SOMEBODY}, sha256('x'), 'made up')",
+        "INSERT INTO details VALUES ('<alice>', '<somebody>', sha256('x'), 'made up')",
         "details-have-entries",
         "alice",
     ),
     "two details exchange their notes": (
-        "UPDATE details d SET note = CASE d.note WHEN 'lunch' THEN 'coffee' ELSE 'lunch' END "
-        "WHERE account_id = '<alice>' AND note IN ('lunch', 'coffee')",
+        (
+            "UPDATE details d SET note = CASE d.note WHEN 'lunch' THEN 'coffee' ELSE 'lunch' END "
+            "WHERE account_id = '<alice>' AND note IN ('lunch', 'coffee')"
+        ),
         "details-digest",
         "alice",
     ),
     "erased details are filled again": (
-        "UPDATE details SET erased_at = NULL, salt = sha256('x'), note = 'innocent' "
-        "WHERE account_id = '<bob>' AND instruction_id = '<erased>'",
+        (
+            "UPDATE details SET erased_at = NULL, salt = sha256('x'), note = 'innocent' "
+            "WHERE account_id = '<bob>' AND instruction_id = '<erased>'"
+        ),
         "details-digest",
         "bob",
     ),
     "a settled funding is deleted": (
         "DELETE FROM fundings WHERE id = '<f1>'",
-        "requests-have-fundings|settlements-have-fundings",
+        "fundings",
         "alice",
     ),
     "a declined funding is deleted": (
         "DELETE FROM fundings WHERE id = '<f4>'",
-        "requests-have-fundings",
+        "fundings",
         "carol",
     ),
     "a pending funding is deleted": (
         "DELETE FROM fundings WHERE id = '<f5>'",
-        "requests-have-fundings",
+        "fundings",
         "carol",
     ),
     "a settled funding is made up": (
-        f"INSERT INTO fundings VALUES ({SOMEBODY}, '<bob>', '{person('bob')}', 5, 'USD', 's', "
-        "'settled', NULL, now(), now())",
+        (
+            "INSERT INTO fundings VALUES ('<somebody>', '<bob>', '<person>', 5, 'USD', 's', "
+            "'settled', NULL, now(), now())"
+        ),
         "settled-fundings-are-credited",
         "bob",
     ),
     "a pending funding is made up": (
-        f"INSERT INTO fundings VALUES ({SOMEBODY}, '<bob>', '{person('bob')}', 5, 'USD', 's', "
-        "'pending', NULL, now(), NULL)",
-        "fundings-have-requests",
+        (
+            "INSERT INTO fundings VALUES ('<somebody>', '<bob>', '<person>', 5, 'USD', 's', "
+            "'pending', NULL, now(), NULL)"
+        ),
+        "fundings",
         "bob",
     ),
     "a wallet is deleted": (
@@ -546,18 +584,20 @@ OTHERS: dict[str, Tampering] = {
         "alice",
     ),
     "a wallet is made up": (
-        f"INSERT INTO wallets VALUES ({SOMEBODY}, 'USD', '<alice>')",
+        "INSERT INTO wallets VALUES ('<somebody>', 'USD', '<alice>')",
         "wallets-have-accounts",
         "alice",
     ),
     "a wallet is given to somebody else": (
-        f"UPDATE wallets SET owner_id = {SOMEBODY} WHERE account_id = '<alice>'",
+        "UPDATE wallets SET owner_id = '<somebody>' WHERE account_id = '<alice>'",
         "wallets-have-accounts",
         "alice",
     ),
     "two wallets exchange their accounts": (
-        "UPDATE wallets SET account_id = CASE account_id WHEN '<alice>' THEN '<bob>'::uuid "
-        "ELSE '<alice>' END WHERE account_id IN ('<alice>', '<bob>')",
+        (
+            "UPDATE wallets SET account_id = CASE account_id WHEN '<alice>' THEN '<bob>'::uuid "
+            "ELSE '<alice>' END WHERE account_id IN ('<alice>', '<bob>')"
+        ),
         "wallets-have-accounts",
         "alice",
     ),
@@ -579,8 +619,7 @@ TAMPERINGS: dict[str, Tampering] = (
 )
 
 FREE = {
-    "accounts.floor": "an overdraft is granted by an operator, and no journal tells of it yet",
-    "accounts.frozen": "the same for a freeze",
+    "accounts.frozen": "an operator freezes, and no journal tells of it yet",
     "accounts.closed_at": "the same for closing",
     "accounts.created_at": "when a wallet was opened is told by its event alone",
     "details.erased_at": "whoever may erase may erase now",
@@ -597,7 +636,7 @@ def named(text: str, ids: dict[str, str]) -> str:
 def names(report: Report, invariants: str, place: str) -> bool:
     """Whether a violation of one of the invariants names the place, by account or in words."""
     return any(
-        violation.invariant in invariants.split("|")
+        re.search(invariants, violation.invariant)
         and place in (str(violation.account_id), *re.findall(r"[0-9a-f-]{36}", violation.message))
         for violation in report.violations
     )
@@ -608,10 +647,14 @@ async def test_a_tampering_is_found_and_its_place_named(
     name: str, books: Books, superuser: Connection
 ) -> None:
     statement, invariants, label = TAMPERINGS[name]
-    ids = books.ids | {"somebody": SOMEBODY.strip("'")}
+    # Whoever can write what they like can take a constraint away first.
+    without = "ALTER TABLE details DROP CONSTRAINT IF EXISTS details_metadata_is_an_object"
+    ids = books.ids
     transaction = superuser.transaction()
     await transaction.start()
     try:
+        if "metadata" in name:
+            await superuser.execute(without)
         await superuser.execute(named(statement, ids))
         report = await verify(PostgresBooks(superuser))
     finally:
@@ -619,7 +662,7 @@ async def test_a_tampering_is_found_and_its_place_named(
     accounts = {"f1": "alice", "f4": "carol", "f5": "carol", "lunch": "alice"} | dict.fromkeys(
         ["request", "decline", "refused"], "carol"
     )
-    places = [ids[label], ids[accounts.get(label, label)], SOMEBODY.strip("'")]
+    places = [ids[label], ids[accounts.get(label, label)], SOMEBODY]
     assert any(names(report, invariants, place) for place in places), [*map(str, report.violations)]
 
 
@@ -631,7 +674,6 @@ async def test_every_column_is_tampered_with_or_known_to_be_free(superuser: Conn
     rows = await superuser.fetch(
         "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE "
         "table_name IN ('accounts', 'entries', 'instructions', 'details', 'fundings') "
-        "AND column_name <> 'digest'"
     )
     tampered = {name.replace(": ", ".").split(" ")[0] for name in TAMPERINGS}
     assert {row[0] for row in rows} - tampered == set(FREE)

@@ -187,16 +187,21 @@ async def misuse(operation: Operation, connection: Connection, history: History)
 async def _attempt(
     operation: Operation, body: dict[str, Any], connection: Connection, heard: list[Attempt]
 ) -> Attempt:
+    done = await _once(operation, body, connection, heard)
+    if done.word == "stale":
+        # The server had closed the idle connection: every client sends again, on a new one.
+        done = await _once(operation, body, connection, heard)
+    return done
+
+
+async def _once(
+    operation: Operation, body: dict[str, Any], connection: Connection, heard: list[Attempt]
+) -> Attempt:
     started_ns = time.monotonic_ns()
     status, content, word = 0, b"", "cancelled"
     try:
-        answer = await answered(
-            connection,
-            "POST",
-            operation.path,
-            body,
-            token=operation.payer.token,
-            key=operation.key,
+        answer = await connection.request(
+            "POST", operation.path, body, token=operation.payer.token, key=operation.key
         )
         status, content, word = answer.status, answer.body, answer.code or ""
     except NoAnswer as error:

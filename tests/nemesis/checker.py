@@ -186,7 +186,7 @@ def _answers_are_the_same(history: History) -> Iterator[str]:
     for operation in history.operations:
         answers = {_lasting(a.body, a.status) for a in operation.attempts if a.is_definite}
         if len(answers) > 1:
-            yield f"answers: {operation.key} was answered in {len(answers)} ways"
+            yield f"answers: {operation.key} was answered in {len(answers)} ways: {answers}"
 
 
 def _lasting(body: bytes, status: int) -> bytes:

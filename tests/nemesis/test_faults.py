@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from tests.nemesis.audit import fresh_database, settled_and_sound
 from tests.nemesis.bank import Customer, History, Load, customers_of
 from tests.nemesis.checker import read_books
 from tests.nemesis.client import first_ready_s
+from tests.nemesis.probes import Probes
 from tests.nemesis.proxy import Fault, Proxy, port_of
 from tests.nemesis.service_process import ServiceProcess
 
@@ -61,6 +63,15 @@ class World:
                 await asyncio.sleep(0.5)
         finally:
             self.history.absorb(load.history)
+
+    @asynccontextmanager
+    async def probes(self) -> AsyncIterator[Probes]:
+        """Yield what callers of everything else hear meanwhile."""
+        name = f"visitor{time.monotonic_ns()}"
+        (visitor,) = await customers_of(self.service.port, name, amount=0, history=self.history)
+        async with Probes(self.service.port, self.customers[0], visitor, self.history) as probes:
+            await asyncio.sleep(0.5)
+            yield probes
 
     async def report(self, title: str, heard: History, **figures: float) -> None:
         """Assert that everything is sound, and say what came out."""
@@ -116,7 +127,7 @@ async def test_a_connection_cut_around_save_and_commit_loses_and_doubles_nothing
     assert world.proxy.counts[fault] - before == times
     assert heard.longest_wait_s() < 5
     assert {a.status for a in heard.attempts()} <= {201, 422, 503}
-    await world.report(f"{fault} × {times}", heard, longest_s=heard.longest_wait_s())
+    await world.report(f"{fault} x {times}", heard, longest_s=heard.longest_wait_s())
 
 
 async def test_resets_of_all_connections_are_outlived(world: World) -> None:
@@ -128,7 +139,7 @@ async def test_resets_of_all_connections_are_outlived(world: World) -> None:
     assert {a.status for a in heard.attempts()} <= {201, 422, 503}
     recovery_s = heard.recovery_s(healed_ns)
     assert recovery_s <= 1
-    await world.report("all connections reset × 10", heard, recovery_s=recovery_s)
+    await world.report("all connections reset x 10", heard, recovery_s=recovery_s)
 
 
 async def test_a_slow_and_dribbling_database_only_slows_down(world: World) -> None:
@@ -146,7 +157,7 @@ async def test_a_slow_and_dribbling_database_only_slows_down(world: World) -> No
 async def test_in_a_black_hole_of_10_seconds_every_request_is_answered_within_5(
     world: World,
 ) -> None:
-    async with world.load() as heard:
+    async with world.load() as heard, world.probes() as probes:
         world.proxy.black_hole()
         await asyncio.sleep(10)
         world.proxy.heal()
@@ -154,14 +165,40 @@ async def test_in_a_black_hole_of_10_seconds_every_request_is_answered_within_5(
         await asyncio.sleep(4)
     assert {a.status for a in heard.attempts()} <= {201, 422, 503}
     assert heard.longest_wait_s() <= 5
+    assert probes.statuses() <= {200, 201, 204, 404, 503}
+    assert max(probes.slowest().values()) <= 5, probes.slowest()
     recovery_s = heard.recovery_s(healed_ns)
     assert recovery_s <= 3
+    # Two workers with two connections for money and eight for everything else, and no more.
+    assert 2 <= world.proxy.links <= 20
     await world.report(
         "black hole of 10 s",
         heard,
         longest_s=heard.longest_wait_s(),
+        longest_of_others_s=max(probes.slowest().values()),
         recovery_s=recovery_s,
+        connections=world.proxy.links,
     )
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="only the money path has a deadline: other requests take 5 s times their statements",
+)
+async def test_with_a_database_of_2_seconds_per_statement_requests_are_answered_within_5(
+    world: World,
+) -> None:
+    try:
+        async with world.load(tellers=2) as heard, world.probes() as probes:
+            world.proxy.slow_down(delay_s=0.95)
+            await asyncio.sleep(8)
+            world.proxy.heal()
+            await asyncio.sleep(3)
+    finally:
+        world.proxy.heal()
+    print(f"\ntwo seconds per statement: {probes.slowest()}, {heard.words()}")
+    assert heard.longest_wait_s() <= 5
+    assert max(probes.slowest().values()) <= 5, probes.slowest()
 
 
 async def test_backends_terminated_under_load_are_replaced(world: World) -> None:
@@ -173,7 +210,7 @@ async def test_backends_terminated_under_load_are_replaced(world: World) -> None
     assert {a.status for a in heard.attempts()} <= {201, 422, 503}
     recovery_s = heard.recovery_s(last_ns)
     assert recovery_s <= 1
-    await world.report("all backends terminated × 6", heard, recovery_s=recovery_s)
+    await world.report("all backends terminated x 6", heard, recovery_s=recovery_s)
 
 
 async def test_a_worker_killed_under_load_costs_only_resets_for_a_second(world: World) -> None:
@@ -189,7 +226,7 @@ async def test_a_worker_killed_under_load_costs_only_resets_for_a_second(world: 
     assert {a.status for a in heard.attempts()} <= {0, 201, 422}
     assert {a.word for a in heard.attempts() if not a.status} <= {"reset", "stale", "refused"}
     assert longest_s <= 1
-    await world.report("a worker killed × 3", heard, last_error_after_s=longest_s)
+    await world.report("a worker killed x 3", heard, last_error_after_s=longest_s)
 
 
 async def test_a_rolling_restart_under_load_fails_no_request(world: World) -> None:
@@ -199,8 +236,9 @@ async def test_a_rolling_restart_under_load_fails_no_request(world: World) -> No
         started_s = time.monotonic()
         await world.service.wait_for_workers(without=frozenset(before))
         took_s = time.monotonic() - started_s
-    failures = [a.word for a in heard.attempts() if a.status not in {201, 422}]
-    assert failures == []
+    # A kept-alive connection that closes while it is idle is all that a client may notice.
+    failures = {a.word for a in heard.attempts() if a.status not in {201, 422}}
+    assert failures <= {"stale"}
     await world.report("rolling restart", heard, took_s=took_s)
 
 
@@ -239,6 +277,34 @@ async def test_sigterm_under_load_fails_no_accepted_request(mortal: World) -> No
     await mortal.report("SIGTERM under load", heard, exit_s=exit_s)
 
 
+async def test_sigterm_in_a_black_hole_ends_within_ten_seconds(mortal: World) -> None:
+    async with mortal.load() as heard, mortal.probes():
+        mortal.proxy.black_hole()
+        await asyncio.sleep(0.5)
+        mortal.service.signal(signal.SIGTERM)
+        exit_s = await mortal.service.ended(20)
+    assert exit_s <= 10
+    mortal.proxy.heal()
+    await mortal.service.start()
+    await mortal.report("SIGTERM in a black hole", heard, exit_s=exit_s)
+
+
+async def test_a_column_added_under_load_fails_no_request(world: World) -> None:
+    connection = await asyncpg.connect(world.reader_url)
+    try:
+        async with world.load(tellers=4) as heard, world.probes() as probes:
+            for table in ("fundings", "accounts", "instructions", "entries", "sessions", "users"):
+                await connection.execute(f"ALTER TABLE {table} ADD COLUMN nemesis integer")
+                await asyncio.sleep(0.3)
+                await connection.execute(f"ALTER TABLE {table} DROP COLUMN nemesis")
+                await asyncio.sleep(0.3)
+    finally:
+        await connection.close()
+    await world.report("columns added and dropped", heard)
+    assert {a.status for a in heard.attempts()} <= {201, 422}
+    assert probes.statuses() <= {200, 201, 404}
+
+
 async def test_workers_end_with_a_parent_that_was_killed_and_free_the_port(
     mortal: World,
 ) -> None:
@@ -275,7 +341,7 @@ async def _kill_postgresql_under_load(service: ServiceProcess, own: EmbeddedPost
                 assert pid is not None
                 killed_s = time.monotonic()
                 os.kill(pid, signal.SIGKILL)
-                await _until(lambda: own.postmaster_pid not in {None, pid}, timeout_s=30)
+                await _until(partial(_is_back, own, pid), timeout_s=30)
                 await _accepts(reader_url)
                 accepts_ns = time.monotonic_ns()
                 back_s = max(back_s, time.monotonic() - killed_s)
@@ -287,12 +353,16 @@ async def _kill_postgresql_under_load(service: ServiceProcess, own: EmbeddedPost
         assert recovery_s <= 2
         assert heard.longest_wait_s() <= 5
         await world.report(
-            "PostgreSQL killed × 3",
+            "PostgreSQL killed x 3",
             heard,
             database_back_s=back_s,
             slowest_503_s=refusal_s,
             recovery_s=recovery_s,
         )
+
+
+def _is_back(own: EmbeddedPostgres, killed_pid: int) -> bool:
+    return own.postmaster_pid not in {None, killed_pid}
 
 
 async def _accepts(url: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 LIMIT = 9 * 10**15
 SEND, RECEIVE = 1, 2
-NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found"}
+NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found", "funding-not-settled"}
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,20 @@ class ModelLedger:
         status = self.fundings.get(command.funding)
         if status != "pending":
             return "funding-not-found" if status is None else "funding-already-decided"
-        refusal = None
         if command.verb == "settle":
-            outside = self.outside.setdefault((command.currency, stripe), Wallet(floor=-LIMIT))
+            outside = self.outside.setdefault(
+                (command.currency, stripe), Wallet(floor=-1000 * LIMIT)
+            )
             wallet = self.wallets[(command.source, command.currency)]
-            refusal = self._move(outside, wallet, command.amount, settled=True)
-        if refusal is None:
-            self.fundings[command.funding] = "decided"
-        return refusal
+            if self._move(outside, wallet, command.amount, settled=True) is not None:
+                return "funding-not-settled"
+        self.fundings[command.funding] = "decided"
+        return None
 
     def _move(
         self, source: Wallet, target: Wallet, amount: int, *, settled: bool = False
     ) -> str | None:
-        debit, credit = source.refuse_debit(amount), target.refuse_credit(amount, settled=settled)
-        refusal = (credit or debit) if settled else (debit or credit)
+        refusal = source.refuse_debit(amount) or target.refuse_credit(amount, settled=settled)
         if refusal is None:
             source.posted, source.version = source.posted - amount, source.version + 1
             target.posted, target.version = target.posted + amount, target.version + 1

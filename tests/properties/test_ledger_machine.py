@@ -45,6 +45,10 @@ KINDS = {
     "decline": Kind.TOP_UP_DECLINE,
 }
 ANSWER_TIMEOUT_S = 20.0
+ADD_PERSON = """
+INSERT INTO users (id, first_name, last_name, default_currency, created_at)
+VALUES ($1, 'A', 'B', 'USD', now()) ON CONFLICT DO NOTHING
+"""
 
 _T = TypeVar("_T")
 
@@ -57,6 +61,7 @@ class Place:
     loop: asyncio.AbstractEventLoop
     pool: Pool | None = None
     runs: Iterator[int] = field(default_factory=count)
+    overdrafts: set[UUID] = field(default_factory=set)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_TIMEOUT_S)
@@ -218,6 +223,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         self.model.wallets[(name, code)] = Wallet()
         id_, owner = self.run_.wallet(name, code), self.run_.person(name)
+        self.place.run(self._pool().execute(ADD_PERSON, owner))
         for unit_of_work in self.twins:
             account = Account(id_, code, Purpose.WALLET, owner)
             self.place.run(self._open(unit_of_work, account))
@@ -356,7 +362,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         report = self.place.run(self._verified())
-        assert (report.violations, report.complete) == ([], True)
+        self.place.overdrafts |= {
+            self.run_.wallet(*place) for place, wallet in self.model.wallets.items() if wallet.floor
+        }
+        found = {(violation.invariant, violation.account_id) for violation in report.violations}
+        assert found == {("floors-were-granted", id_) for id_ in self.place.overdrafts}
         assert self._violations_in_memory() == []
         moved = sum(wallet.posted for wallet in self.model.wallets.values())
         assert moved + sum(wallet.posted for wallet in self.model.outside.values()) == 0
@@ -380,7 +390,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 account.held,
                 account.version,
                 account.head_hash,
+                account.head_booked_at,
                 account.floor,
+                account.balance_max,
             )
             found += [str(violation) for violation in stream_violations(state, entries)]
         return found

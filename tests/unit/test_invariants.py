@@ -1,8 +1,9 @@
 """Each invariant, and a planted violation that only it can catch."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -22,6 +23,7 @@ from wallet.domain.money import Currency
 ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOTE = Details(salt=bytes(range(32)), note="lunch")
+LAST = timedelta(seconds=3)
 LIMIT = 9_000_000_000_000_000
 
 Stream = tuple[AccountState, list[StoredEntry]]
@@ -53,7 +55,14 @@ def chained(entries: Sequence[StoredEntry], *, floor: int = 0) -> Stream:
         result.append(replace(stored, entry=replace(stored.entry, hash=previous)))
     last = result[-1].entry
     state = AccountState(
-        ACCOUNT, "USD", last.posted_after, last.held_after, last.version, previous, floor
+        id=ACCOUNT,
+        currency="USD",
+        posted=last.posted_after,
+        held=last.held_after,
+        version=last.version,
+        head_hash=previous,
+        head_booked_at=last.booked_at,
+        floor=floor,
     )
     return state, result
 
@@ -83,7 +92,13 @@ def rehashed(stream: Stream) -> Stream:
     """Cover the traces: make all hashes, and the account's head, fit what is there."""
     account, entries = stream
     state, result = chained(entries, floor=account.floor)
-    return replace(account, head_hash=state.head_hash), result
+    return replace(account, head_hash=state.head_hash, head_booked_at=NOW + LAST), result
+
+
+def with_metadata(metadata: object) -> StoredEntry:
+    """Return the last entry of the intact stream, its metadata replaced by something else."""
+    details = replace(NOTE, metadata=cast("Mapping[str, str]", metadata))
+    return StoredEntry(intact()[1][2].entry, details, "kept")
 
 
 def test_an_intact_stream_has_no_violations() -> None:
@@ -91,7 +106,7 @@ def test_an_intact_stream_has_no_violations() -> None:
 
 
 def test_an_account_without_entries_has_no_violations() -> None:
-    account = AccountState(ACCOUNT, "USD", 0, 0, 0, bytes(32), 0)
+    account = AccountState(ACCOUNT, "USD", 0, 0, 0, bytes(32), None, 0)
     assert list(stream_violations(account, [])) == []
 
 
@@ -116,6 +131,7 @@ def test_a_missing_last_entry_shows_in_the_account() -> None:
         "balance-equals-entries",
         "version-equals-entries",
         "head-hash",
+        "head-booked-at",
     }
 
 
@@ -125,6 +141,7 @@ def test_a_stream_that_was_emptied_shows_in_the_account() -> None:
         "balance-equals-entries",
         "version-equals-entries",
         "head-hash",
+        "head-booked-at",
     }
 
 
@@ -198,6 +215,22 @@ ALONE: dict[str, tuple[set[str], Callable[[], Stream]]] = {
     "a head hash that was changed": (
         {"head-hash"},
         lambda: (replace(intact()[0], head_hash=bytes(32)), intact()[1]),
+    ),
+    "a head time that was changed": (
+        {"head-booked-at"},
+        lambda: (replace(intact()[0], head_booked_at=NOW), intact()[1]),
+    ),
+    "a head time that was taken away": (
+        {"head-booked-at"},
+        lambda: (replace(intact()[0], head_booked_at=None), intact()[1]),
+    ),
+    "details whose metadata is a list": (
+        {"details-digest"},
+        lambda: (intact()[0], [*intact()[1][:2], with_metadata([])]),
+    ),
+    "details whose metadata is a number": (
+        {"details-digest"},
+        lambda: (intact()[0], [*intact()[1][:2], with_metadata(5)]),
     ),
     "available below the floor": (
         {"available-not-below-floor"},
@@ -311,10 +344,15 @@ class PlantedBooks:
     sums: dict[tuple[UUID, str], int] = field(default_factory=dict)
     sum_of_all: dict[str, int] = field(default_factory=dict)
     crosses: list[Violation] = field(default_factory=list)
+    unreadable: list[Violation] = field(default_factory=list)
 
-    async def streams(self) -> AsyncIterator[tuple[AccountState, Sequence[StoredEntry]]]:
-        for stream in self.accounts:
-            yield stream
+    async def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
+        for account, entries in self.accounts:
+            yield account
+            for entry in entries:
+                yield entry
+        for violation in self.unreadable:
+            yield violation
 
     async def unbalanced(self) -> dict[tuple[UUID, str], int]:
         return self.sums
@@ -351,6 +389,19 @@ async def test_the_report_names_what_streams_sums_totals_and_cross_checks_find()
         "held-equals-open-holds",
     ]
     assert not report.intact
+
+
+async def test_the_report_names_rows_that_cannot_be_read_and_goes_on() -> None:
+    unreadable = Violation("row-readable", ACCOUNT, 4, "99 is not a valid Kind")
+    account, entries = intact()
+    books = PlantedBooks([(replace(account, posted=51), entries)], unreadable=[unreadable])
+    assert found(await verify(books)) == ["row-readable", "balance-equals-entries"]
+
+
+async def test_a_system_account_may_hold_a_thousand_times_as_much() -> None:
+    account, entries = chained(bare(entry(1, -1000 * LIMIT, -1000 * LIMIT)), floor=-1000 * LIMIT)
+    assert broken(account, entries) == {"balance-in-range"}
+    assert broken(replace(account, balance_max=1000 * LIMIT), entries) == set()
 
 
 async def test_a_report_too_long_to_list_is_cut_and_says_so() -> None:

@@ -23,7 +23,13 @@ from wallet.domain.accounts import (
     system_accounts,
 )
 from wallet.domain.errors import Forbidden, NotFound, Rejected
-from wallet.domain.funding import Funding, FundingStatus, RequestTopUp, SettleTopUp
+from wallet.domain.funding import (
+    Funding,
+    FundingNotSettled,
+    FundingStatus,
+    RequestTopUp,
+    SettleTopUp,
+)
 from wallet.domain.journal import Details, Kind, Posting
 from wallet.domain.ledger import (
     AccountMissing,
@@ -149,8 +155,9 @@ BROKEN = {
     "a balance exceeds its upper bound": postings(
         (BOB_WALLET, LIMIT - 49), (ALICE_WALLET, -(LIMIT - 49))
     ),
-    "a balance falls short of its lower bound": postings(
-        (system_account_id(Purpose.FUNDING, "USD", 0), -LIMIT - 1), (ALICE_WALLET, LIMIT + 1)
+    "a system account exceeds its bounds": postings(
+        (system_account_id(Purpose.FUNDING, "USD", 0), -1000 * LIMIT - 1),
+        (system_account_id(Purpose.FUNDING, "USD", 1), 1000 * LIMIT + 1),
     ),
     "held exceeds its upper bound": postings((ALICE_WALLET, 0, LIMIT + 1)),
     "the last of three legs breaks a rule": postings(
@@ -440,7 +447,9 @@ def test_a_new_top_up_does_not_pass_a_freeze(freeze: Freeze, book: Book) -> None
 
 def test_settled_money_does_not_enter_a_closed_wallet(book: Book) -> None:
     book.accounts[ALICE_WALLET].closed = True
-    assert isinstance(refused(decide(book, pending_funding(book))), WalletClosed)
+    result = decide(book, pending_funding(book))
+    assert isinstance(result, FundingNotSettled)
+    assert result.facts == {"reason": "wallet-closed"}
 
 
 def test_a_settlement_is_taken_from_the_system_account_of_the_stripe(book: Book) -> None:
@@ -456,18 +465,20 @@ def test_a_funding_changes_with_the_entry_that_credits_it(book: Book) -> None:
     assert (funding.status, funding.decided_at) == (FundingStatus.SETTLED, NOW)
 
 
-def test_a_refused_settlement_leaves_the_funding_pending(book: Book) -> None:
+def test_money_that_cannot_be_credited_yet_stays_pending_and_nothing_is_stored(book: Book) -> None:
     book.accounts[ALICE_WALLET].posted = LIMIT
-    assert isinstance(refused(decide(book, pending_funding(book))), BalanceLimitExceeded)
+    result = decide(book, pending_funding(book))
+    assert isinstance(result, FundingNotSettled)
+    assert result.facts == {"reason": "balance-limit-exceeded"}
     assert book.fundings[UUID(int=77)].status is FundingStatus.PENDING
-    assert book.changed_fundings == {}
+    assert (book.changed_fundings, book.outcomes) == ({}, [])
 
 
 def test_a_currency_has_sixteen_funding_accounts_with_ids_of_their_own() -> None:
     accounts = system_accounts(USD)
     assert STRIPES == 16
     assert len({a.id for a in accounts}) == 16
-    assert {a.floor for a in accounts} == {-9_000_000_000_000_000}
+    assert {a.floor for a in accounts} == {-9_000_000_000_000_000_000}
 
 
 def test_the_id_of_a_system_account_never_changes() -> None:

@@ -61,14 +61,17 @@ def key_of(request: Request, *, required: bool, new_key: Callable[[], str]) -> I
     return IdempotencyKey(given[0])
 
 
-def money_answer(
-    document: dict[str, Any], *, status: int, key: IdempotencyKey, replayed: bool
-) -> Response:
-    """Return an answer that says which key it is stored under and whether it was given before."""
-    response = Response(orjson.dumps(document), status_code=status, media_type="application/json")
-    response.headers[NAME] = key.text
+def key_headers(key: IdempotencyKey) -> list[tuple[bytes, bytes]]:
+    """Return what tells the caller which key an answer is stored under, and who made it."""
+    headers = [(b"idempotency-key", key.text.encode())]
     if not key.given:
-        response.headers["Idempotency-Key-Generated"] = "true"
+        headers.append((b"idempotency-key-generated", b"true"))
+    return headers
+
+
+def money_answer(document: dict[str, Any], *, status: int, replayed: bool) -> Response:
+    """Return an answer that says whether it was given before."""
+    response = Response(orjson.dumps(document), status_code=status, media_type="application/json")
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -71,6 +71,8 @@ class EdgeOptions:
         "X-Request-ID",
     )
     cors_exposed_headers: Collection[str] = (
+        "Idempotency-Key",
+        "Idempotency-Key-Generated",
         "Idempotent-Replayed",
         "Location",
         "RateLimit",

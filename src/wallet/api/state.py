@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from wallet.api.idempotency import key_of
+from wallet.api.idempotency import key_headers, key_of
 from wallet.application.idempotency import IdempotencyKey
 from wallet.application.use_cases import UseCases
 
@@ -27,4 +27,8 @@ def use_cases(request: Request) -> UseCases:
 def idempotency_key(request: Request) -> IdempotencyKey:
     """Return the request's idempotency key, or a new one where that is allowed."""
     options: MoneyOptions = request.app.state.money
-    return key_of(request, required=options.key_required, new_key=options.new_key)
+    key = key_of(request, required=options.key_required, new_key=options.new_key)
+    # The edge puts these on whatever answer the route gives: a problem must tell the key as well.
+    state = request.scope["state"]
+    state["headers"] = [*state.get("headers", ()), *key_headers(key)]
+    return key

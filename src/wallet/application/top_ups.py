@@ -15,9 +15,10 @@ from wallet.application.idempotency import (
     system_key,
 )
 from wallet.application.ledger_writer import definite
+from wallet.application.ports import ReportError
 from wallet.application.transfers import Mover
 from wallet.application.unit_of_work import UnitOfWorkFactory
-from wallet.domain.errors import Rejected, Unavailable
+from wallet.domain.errors import OutcomeUnknown, Overloaded, Unavailable
 from wallet.domain.funding import (
     DeclineTopUp,
     Funding,
@@ -39,7 +40,8 @@ from wallet.domain.wallets import WalletNotFound
 
 GATEWAY_TIMEOUT_S = 2.0
 RESUME_AFTER_S = 10.0
-RESUME_BATCH_SIZE = 50
+RESUME_BATCH_SIZE = 20
+TASKS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class TopUps:
         unit_of_work: UnitOfWorkFactory,
         new_id: Callable[[], UUID],
         clock: Callable[[], datetime],
+        report: ReportError,
     ) -> None:
         self._mover = mover
         self._gateway = gateway
@@ -70,6 +73,7 @@ class TopUps:
         self._unit_of_work = unit_of_work
         self._new_id = new_id
         self._clock = clock
+        self._report = report
         self._tasks: set[asyncio.Task[TopUp]] = set()
 
     async def create(
@@ -104,6 +108,8 @@ class TopUps:
             actor_id=person_id,
             source=self._gateway.name,
         )
+        if len(self._tasks) >= TASKS_MAX:
+            raise Overloaded
         task = asyncio.get_running_loop().create_task(self._carry_out(request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -115,13 +121,27 @@ class TopUps:
         Returns how many were decided. Safe in several processes at once: every step has its key.
         """
         before = self._clock() - timedelta(seconds=RESUME_AFTER_S)
-        async with self._unit_of_work() as work:
-            pending = await work.fundings.pending(before=before, limit=RESUME_BATCH_SIZE)
         decided = 0
-        for funding in pending:
+        last: Funding | None = None
+        while True:
+            async with self._unit_of_work() as work:
+                pending = await work.fundings.pending(
+                    before=before, after=last, limit=RESUME_BATCH_SIZE
+                )
+            if not pending:
+                return decided
+            results = await asyncio.gather(*map(self._resume, pending))
+            decided += sum(results)
+            last = pending[-1]
+
+    async def _resume(self, funding: Funding) -> bool:
+        """Return whether a funding was decided now; one that fails does not stop the others."""
+        try:
             top_up = await self._decide(funding, replayed=True)
-            decided += top_up.funding.status is not FundingStatus.PENDING
-        return decided
+        except Exception as error:  # noqa: BLE001 - the next round tries it again
+            self._report(error)
+            return False
+        return top_up.funding.status is not FundingStatus.PENDING
 
     async def drain(self) -> None:
         """Wait for the top-ups that are under way."""
@@ -130,15 +150,20 @@ class TopUps:
 
     async def _carry_out(self, request: RequestTopUp) -> TopUp:
         outcome = definite(await self._mover.carry_out(request))
-        funding = await self._load(outcome.header.account_id, funding_id_of(outcome.header.id))
-        top_up = await self._decide(funding, replayed=outcome.replayed)
+        try:
+            funding = await self._load(outcome.header.account_id, funding_id_of(outcome.header.id))
+        except Unavailable as error:
+            raise OutcomeUnknown from error
+        try:
+            top_up = await self._decide(funding, replayed=outcome.replayed)
+        except Unavailable as error:
+            # It is recorded, so "nothing was done" would be a lie: `resume_pending` will end it.
+            self._report(error)
+            if funding.status is not FundingStatus.PENDING:
+                raise OutcomeUnknown from error
+            return TopUp(funding, None, outcome.replayed)
         if top_up.funding.status is FundingStatus.DECLINED:
-            raise TopUpDeclined(
-                reason=top_up.funding.reason,
-                top_up_id=str(funding.id),
-                amount=funding.amount,
-                currency=funding.currency,
-            )
+            raise _declined(top_up)
         return top_up
 
     async def _load(self, wallet_id: UUID, funding_id: UUID) -> Funding:
@@ -174,8 +199,6 @@ class TopUps:
             outcome = definite(await self._mover.carry_out(SettleTopUp(header, funding.id)))
         except FundingAlreadyDecided:
             return TopUp(await self._load(funding.account_id, funding.id), None, replayed)
-        except Rejected as refusal:
-            return await self._decline(funding, refusal.code, replayed=replayed)
         settled = await self._load(funding.account_id, funding.id)
         return TopUp(settled, outcome.entry, replayed)
 
@@ -184,7 +207,10 @@ class TopUps:
         # If somebody else decided it first, what they decided is what counts.
         with suppress(FundingAlreadyDecided):
             definite(await self._mover.carry_out(DeclineTopUp(header, funding.id, reason)))
-        return TopUp(await self._load(funding.account_id, funding.id), None, replayed)
+        decided = await self._load(funding.account_id, funding.id)
+        if decided.status is FundingStatus.SETTLED:
+            return await self._settle(decided, replayed=replayed)
+        return TopUp(decided, None, replayed)
 
     def _step(self, funding: Funding, kind: Kind, step: str, id_: UUID) -> Header:
         scope, key_digest = system_key("funding", f"funding:{funding.id}:{step}")
@@ -199,3 +225,15 @@ class TopUps:
             amount=funding.amount,
             owner_id=funding.owner_id,
         )
+
+
+def _declined(top_up: TopUp) -> TopUpDeclined:
+    funding = top_up.funding
+    declined = TopUpDeclined(
+        reason=funding.reason,
+        top_up_id=str(funding.id),
+        amount=funding.amount,
+        currency=funding.currency,
+    )
+    declined.replayed = top_up.replayed
+    return declined

@@ -9,6 +9,7 @@ from wallet.application.directory import Directory, Recipient
 from wallet.application.idempotency import IdempotencyKey, fingerprint, person_scope
 from wallet.application.ledger_writer import definite
 from wallet.application.unit_of_work import UnitOfWorkFactory
+from wallet.domain.guards import GuardTripped
 from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Instruction, Outcome, Result, replay
 from wallet.domain.money import Currency, check_amount, currency_of
@@ -81,7 +82,7 @@ class Transfers:
         """
         try:
             instruction = await self._instruction(request, key)
-        except (RecipientNotFound, WalletNotFound):
+        except (RecipientNotFound, WalletNotFound, GuardTripped):
             # The first attempt may have found the recipient: a retry never changes an outcome.
             earlier = await self._earlier(request, key)
             if earlier is None:

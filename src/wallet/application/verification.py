@@ -1,15 +1,15 @@
 """Verification: reads the whole of the books in one snapshot and names everything wrong."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
 from wallet.domain.invariants import (
     AccountState,
+    AccountStream,
     StoredEntry,
     Violation,
-    stream_violations,
     unbalanced_violations,
 )
 
@@ -19,8 +19,11 @@ VIOLATIONS_MAX = 10_000
 class Books(Protocol):
     """One consistent snapshot of everything that is checked."""
 
-    def streams(self) -> AsyncIterator[tuple[AccountState, Sequence[StoredEntry]]]:
-        """Return each account with all of its entries, by account id and version."""
+    def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
+        """Return each account, followed by its entries in order of version.
+
+        A row that cannot be read comes as a violation.
+        """
         ...
 
     async def unbalanced(self) -> dict[tuple[UUID, str], int]:
@@ -57,15 +60,16 @@ class Report:
         else:
             self.complete = False
 
+    def add_all(self, violations: Iterable[Violation]) -> None:
+        """Add several."""
+        for violation in violations:
+            self.add(violation)
+
 
 async def verify(books: Books) -> Report:
     """Check every invariant over one snapshot of the books."""
     report = Report()
-    async for account, entries in books.streams():
-        report.accounts += 1
-        report.entries += len(entries)
-        for violation in stream_violations(account, entries):
-            report.add(violation)
+    await _verify_journal(books, report)
     for violation in unbalanced_violations(await books.unbalanced()):
         report.add(violation)
     for currency, total in (await books.totals()).items():
@@ -74,3 +78,18 @@ async def verify(books: Books) -> Report:
     async for violation in books.cross_checks():
         report.add(violation)
     return report
+
+
+async def _verify_journal(books: Books, report: Report) -> None:
+    stream: AccountStream | None = None
+    async for item in books.journal():
+        if isinstance(item, Violation):
+            report.add(item)
+        elif isinstance(item, AccountState):
+            report.add_all(stream.finish() if stream else ())
+            stream = AccountStream(item)
+            report.accounts += 1
+        elif stream is not None:
+            report.add_all(stream.check(item))
+            report.entries += 1
+    report.add_all(stream.finish() if stream else ())

@@ -15,7 +15,7 @@ from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directo
 from wallet.bootstrap.parts import running_parts
 from wallet.domain.errors import WalletError
 from wallet.infrastructure.postgres import migrations
-from wallet.infrastructure.postgres.verification import snapshot
+from wallet.infrastructure.postgres.verification import BooksUnreadable, snapshot
 from wallet.infrastructure.telemetry import Metrics
 from wallet.settings import Settings
 
@@ -58,8 +58,8 @@ async def verify(addresses: DatabaseAddresses) -> tuple[Report, float]:
     try:
         async with snapshot(addresses.service_url) as books:
             report = await verify_books(books)
-    except OSError as error:
-        raise StartFailed(f"The database cannot be reached: {error}") from error
+    except BooksUnreadable as error:
+        raise StartFailed(str(error)) from error
     return report, time.perf_counter() - started_s
 
 

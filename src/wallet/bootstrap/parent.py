@@ -130,6 +130,7 @@ def _hand_over(settings: Settings, addresses: DatabaseAddresses, directory: Path
         WALLET_DATABASE_URL=addresses.service_url,
         WALLET_DATA_DIRECTORY=str(directory),
         WALLET_WORKERS=str(settings.workers),
+        WALLET_PUBLIC_URL=settings.public_url,
     )
     os.environ.pop("WALLET_DATABASE_URL_FILE", None)
     os.environ.pop("WALLET_DATABASE_OWNER_URL", None)

@@ -142,6 +142,7 @@ async def running_parts(
             unit_of_work=unit_of_work,
             new_id=new_id,
             clock=utc_now,
+            report=report,
         )
         stack.push_async_callback(_drained, top_ups.drain)
         use_cases = UseCases(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from wallet.domain.errors import Rejected
-from wallet.domain.money import BALANCE_MAX, Currency
+from wallet.domain.money import BALANCE_MAX, SYSTEM_BALANCE_MAX, Currency
 
 STRIPES = 16
 GENESIS_HASH = bytes(32)
@@ -85,6 +85,11 @@ class Account:
         """What may be spent or held, in minor units, not counting an overdraft."""
         return self.posted - self.held
 
+    @property
+    def balance_max(self) -> int:
+        """How far from zero the balance may be, in minor units."""
+        return BALANCE_MAX if self.purpose is Purpose.WALLET else SYSTEM_BALANCE_MAX
+
     def refuse_debit(self, amount: int) -> Rejected | None:
         """Return why `amount` (minor units) cannot leave this account, or None if it can."""
         if self.closed:
@@ -110,7 +115,7 @@ class Account:
             return WalletClosed()
         if self.freeze & Freeze.RECEIVE and not settled:
             return WalletFrozen(direction="receive")
-        if self.posted + amount > BALANCE_MAX:
+        if self.posted + amount > self.balance_max:
             return BalanceLimitExceeded(maximum=BALANCE_MAX)
         return None
 
@@ -129,7 +134,7 @@ def system_accounts(currency: Currency) -> list[Account]:
             currency=currency,
             purpose=purpose,
             owner_id=None,
-            floor=-BALANCE_MAX,
+            floor=-SYSTEM_BALANCE_MAX,
         )
         for purpose in Purpose
         if purpose is not Purpose.WALLET

@@ -16,7 +16,7 @@ from typing import Protocol
 from uuid import UUID
 
 from wallet.domain.accounts import Purpose, system_account_id
-from wallet.domain.errors import NotFound, Rejected
+from wallet.domain.errors import NotFound, Rejected, Unavailable
 from wallet.domain.journal import Posting
 from wallet.domain.ledger import Book, Change, Decision, Header
 from wallet.domain.transfers import NotYourWallet
@@ -40,6 +40,12 @@ class FundingAlreadyDecided(Rejected):
     """The funding was settled or declined before."""
 
     code = "funding-already-decided"
+
+
+class FundingNotSettled(Unavailable):
+    """The money has been paid, but cannot be credited yet."""
+
+    code = "funding-not-settled"
 
 
 class FundingNotFound(NotFound):
@@ -100,8 +106,10 @@ class Fundings(Protocol):
         """Return one funding, or None."""
         ...
 
-    async def pending(self, *, before: datetime, limit: int) -> Sequence[Funding]:
-        """Return pending fundings created before a moment, oldest first."""
+    async def pending(
+        self, *, before: datetime, after: Funding | None, limit: int
+    ) -> Sequence[Funding]:
+        """Return pending fundings created before a moment, oldest first, beyond another one."""
         ...
 
 
@@ -181,7 +189,8 @@ class SettleTopUp:
             funding.amount
         )
         if refusal is not None:
-            return refusal
+            # The source has paid: nothing is decided for good, and it is tried again.
+            return FundingNotSettled(reason=refusal.code)
         return Change(
             postings=(
                 Posting(wallet.id, funding.amount, counterparty_id=outside.id),

@@ -5,7 +5,7 @@ Test vectors are committed in `tests/unit/journal_vectors.json`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -16,10 +16,13 @@ from uuid import UUID
 from wallet.domain.money import Currency
 
 HASH_DOMAIN = b"wallet-entry-v1"
+SEAL_DOMAIN = b"wallet-instruction-v1"
 NOBODY = UUID(int=0)
 NO_DETAILS = bytes(32)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LENGTH = Struct(">I")
+_SEAL_LAYOUT = Struct(">16sH16sQQ?")
 _ENTRY_LAYOUT = Struct(">15s32s16sQ16sH3sqqqq16sQ32s")
 
 
@@ -98,6 +101,47 @@ class Entry:
     def event_id(self) -> str:
         """The id of this entry as an event: `<account>:<version>`."""
         return f"{self.account_id}:{self.version}"
+
+
+def facts_text(facts: Mapping[str, object]) -> str:
+    """Return a refusal's facts as they are stored and sealed: JSON, in the order of the answer."""
+    return json.dumps(dict(facts))
+
+
+def instruction_seal(
+    id_: UUID,
+    kind: int,
+    scope: str,
+    key_digest: bytes,
+    fingerprint: bytes,
+    account_id: UUID,
+    currency: str,
+    amount: int,
+    parties: Sequence[UUID | None],
+    booked_at_us: int,
+    refusal: tuple[str, str] | None,
+) -> bytes:
+    """Return the SHA-256 over everything an instruction's row says.
+
+    Texts are preceded by their length; `parties` are owner, counterparty and its owner, and
+    `refusal` is the code and the text of the facts. Raises `struct.error` for what does not fit.
+    """
+    code, facts = refusal or ("", "")
+    texts = [text.encode() for text in (scope, currency, code, facts)]
+    return sha256(
+        b"".join(
+            (
+                SEAL_DOMAIN,
+                _SEAL_LAYOUT.pack(
+                    id_.bytes, kind, account_id.bytes, amount, booked_at_us, refusal is not None
+                ),
+                key_digest,
+                fingerprint,
+                *((party or NOBODY).bytes for party in parties),
+                *(_LENGTH.pack(len(text)) + text for text in texts),
+            )
+        )
+    ).digest()
 
 
 def microseconds(moment: datetime) -> int:

@@ -13,8 +13,17 @@ from uuid import UUID
 
 from wallet.domain.accounts import Account
 from wallet.domain.errors import Conflict, Rejected, WalletError
-from wallet.domain.journal import Details, Entry, Kind, Posting, entry_hash, microseconds
-from wallet.domain.money import BALANCE_MAX, Currency
+from wallet.domain.journal import (
+    Details,
+    Entry,
+    Kind,
+    Posting,
+    entry_hash,
+    facts_text,
+    instruction_seal,
+    microseconds,
+)
+from wallet.domain.money import Currency
 
 if TYPE_CHECKING:
     from wallet.domain.funding import Funding
@@ -114,6 +123,23 @@ class Outcome:
     details: Details | None = None
     replayed: bool = False
 
+    def seal(self) -> bytes:
+        """Return what is stored beside the outcome to tell whether its row was changed."""
+        header, refusal = self.header, self.refusal
+        return instruction_seal(
+            header.id,
+            header.kind,
+            header.scope,
+            header.key_digest,
+            header.fingerprint,
+            header.account_id,
+            header.currency,
+            header.amount,
+            (header.owner_id, header.counterparty_id, header.counterparty_owner_id),
+            microseconds(self.booked_at),
+            None if refusal is None else (refusal.code, facts_text(refusal.facts)),
+        )
+
 
 Result = Outcome | Exception
 """What the caller of one instruction gets: a decided outcome, or why it was not decided."""
@@ -197,7 +223,8 @@ class Book:
             held = account.held + posting.held_delta
             if posting.account_id in seen:
                 raise LedgerInvariantBroken("two postings to one account in one instruction")
-            if not (-BALANCE_MAX <= posted <= BALANCE_MAX and 0 <= held <= BALANCE_MAX):
+            limit = account.balance_max
+            if not (-limit <= posted <= limit and 0 <= held <= limit):
                 raise LedgerInvariantBroken("a balance leaves its range")
             spends = posting.posted_delta - posting.held_delta < 0
             if spends and posted - held < account.floor:

@@ -13,6 +13,8 @@ Currency = NewType("Currency", str)
 
 AMOUNT_MAX = 10**15
 BALANCE_MAX = 9 * 10**15
+SYSTEM_BALANCE_MAX = 9 * 10**18
+"""System accounts answer for all wallets together; no client ever reads them as a number."""
 
 
 class UnknownCurrency(Invalid):

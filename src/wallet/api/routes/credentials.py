@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ConfigDict
 
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Body
 from wallet.api.people_fields import (
@@ -24,7 +25,7 @@ from wallet.domain.guards import GuardTripped, LogInDelayed
 from wallet.domain.sessions import MailTokenInvalid, PasswordWrong, Principal
 from wallet.domain.users import EmailAlreadyVerified
 
-router = APIRouter(tags=["Credentials"])
+router = APIRouter(tags=["Credentials"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 EXAMPLE_TOKEN = "PDaKQVoD2mTDV5Vu8lDXxgHOHSJ6cbEXiYFLCbL2GdE"  # noqa: S105 - an example

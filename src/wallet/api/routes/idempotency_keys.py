@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import Field
 
 from wallet.api import answers
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Answer, JsonObject
 from wallet.api.problems import ValidationFailed, problem_responses
@@ -14,7 +15,7 @@ from wallet.api.state import use_cases
 from wallet.domain.errors import NotFound
 from wallet.domain.sessions import Principal
 
-router = APIRouter(tags=["Transactions"])
+router = APIRouter(tags=["Transactions"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ConfigDict, Field
 
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Answer, Body, JsonObject
 from wallet.api.people_fields import EXAMPLE_PASSWORD, GivenEmail, GivenPassword, GivenToken
@@ -25,7 +26,7 @@ from wallet.domain.sessions import (
     SessionNotFound,
 )
 
-router = APIRouter(tags=["Sessions"])
+router = APIRouter(tags=["Sessions"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 TOKENS_EXAMPLE: JsonObject = {

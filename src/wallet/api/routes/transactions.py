@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wallet.api import answers
 from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Answer, JsonObject
 from wallet.api.problems import ValidationFailed, problem_responses
@@ -16,7 +17,7 @@ from wallet.api.state import use_cases
 from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
 from wallet.domain.sessions import Principal
 
-router = APIRouter(tags=["Transactions"])
+router = APIRouter(tags=["Transactions"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from wallet.api import answers
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Answer, Body, JsonObject
 from wallet.api.people_fields import (
@@ -50,7 +51,7 @@ from wallet.domain.users import (
 )
 from wallet.domain.wallets import WalletNotEmpty
 
-router = APIRouter(tags=["People"])
+router = APIRouter(tags=["People"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 PROFILE_EXAMPLE: JsonObject = {

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from wallet.api import answers
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Amount, Answer, Body, CurrencyCode, JsonObject, Metadata, Text, UserId
 from wallet.api.idempotency import (
@@ -42,7 +43,7 @@ from wallet.domain.transfers import (
 )
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotFound
 
-router = APIRouter(tags=["Wallets"])
+router = APIRouter(tags=["Wallets"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 BALANCE_EXAMPLE: JsonObject = {
@@ -290,7 +291,7 @@ async def create_transfer(request: Request, body: TransferBody, person: Person) 
         return Response(orjson.dumps(document), media_type="application/json")
     key = idempotency_key(request)
     outcome = await transfers.create(asked, key)
-    return money_answer(answers.transfer(outcome), status=201, key=key, replayed=outcome.replayed)
+    return money_answer(answers.transfer(outcome), status=201, replayed=outcome.replayed)
 
 
 @router.get(
@@ -335,7 +336,7 @@ async def create_top_up(request: Request, body: TopUpBody, person: Person) -> Re
         person.user_id, body.amount, body.currency, key
     )
     status = 202 if top_up.funding.status is FundingStatus.PENDING else 201
-    return money_answer(answers.top_up(top_up), status=status, key=key, replayed=top_up.replayed)
+    return money_answer(answers.top_up(top_up), status=status, replayed=top_up.replayed)
 
 
 @router.get(

@@ -54,6 +54,8 @@ def translated() -> Iterator[None]:
     except asyncpg.IntegrityConstraintViolationError as error:
         raise _of_constraint(error) from error
     except INTERRUPTIONS as error:
+        if isinstance(error, ValueError):
+            raise  # The driver could not encode a value: a defect, which no retry would mend.
         raise Interrupted from error
 
 

@@ -1,7 +1,7 @@
 """Fundings on PostgreSQL: written under their wallet's lock, read without it."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from wallet.domain.funding import Funding, FundingStatus
@@ -21,9 +21,13 @@ WHERE fundings.status = 'pending'
 GET = "SELECT * FROM fundings WHERE account_id = $1 AND id = $2"
 
 PENDING = """
-SELECT * FROM fundings WHERE status = 'pending' AND created_at < $1
-ORDER BY created_at LIMIT $2
+SELECT * FROM fundings
+WHERE status = 'pending' AND created_at < $1 AND (created_at, id) > ($2, $3)
+ORDER BY created_at, id LIMIT $4
 """
+
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def funding_of(row: "Record") -> Funding:
@@ -54,8 +58,11 @@ class PostgresFundings:
             row = await self._connection.fetchrow(GET, account_id, funding_id)
         return None if row is None else funding_of(row)
 
-    async def pending(self, *, before: datetime, limit: int) -> Sequence[Funding]:
-        """Return pending fundings created before a moment, oldest first."""
+    async def pending(
+        self, *, before: datetime, after: Funding | None, limit: int
+    ) -> Sequence[Funding]:
+        """Return pending fundings created before a moment, oldest first, beyond another one."""
+        place = (_BEGINNING, UUID(int=0)) if after is None else (after.created_at, after.id)
         with translated():
-            rows = await self._connection.fetch(PENDING, before, limit)
+            rows = await self._connection.fetch(PENDING, before, *place, limit)
         return [funding_of(row) for row in rows]

@@ -8,7 +8,7 @@ from uuid import UUID
 from wallet.domain.accounts import Account, Freeze, Purpose
 from wallet.domain.errors import Rejected, rejection_of
 from wallet.domain.funding import Funding
-from wallet.domain.journal import Details, Entry, Kind
+from wallet.domain.journal import Details, Entry, Kind, facts_text
 from wallet.domain.ledger import Book, Header, Key, LedgerInvariantBroken, Outcome
 from wallet.domain.money import Currency
 from wallet.infrastructure.identifiers import new_id
@@ -67,14 +67,14 @@ WITH new_entries AS (
 ), new_instructions AS (
     INSERT INTO instructions (id, account_id, kind, scope, key_digest, fingerprint, currency,
                               amount, owner_id, counterparty_id, counterparty_owner_id,
-                              booked_at, refusal_code, refusal_facts)
+                              booked_at, refusal_code, refusal_facts, seal)
     SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
-           counterparty_id, counterparty_owner_id, $1, refusal_code, refusal_facts::json
+           counterparty_id, counterparty_owner_id, $1, refusal_code, refusal_facts::json, seal
     FROM unnest($14::uuid[], $15::uuid[], $16::smallint[], $17::text[], $18::bytea[],
                 $19::bytea[], $20::text[], $21::bigint[], $22::uuid[], $23::uuid[], $24::uuid[],
-                $25::text[], $26::text[])
+                $25::text[], $26::text[], $33::bytea[])
         AS i (id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
-              counterparty_id, counterparty_owner_id, refusal_code, refusal_facts)
+              counterparty_id, counterparty_owner_id, refusal_code, refusal_facts, seal)
     ORDER BY scope, key_digest
     ON CONFLICT ON CONSTRAINT instructions_key_used_once DO NOTHING
     RETURNING 1
@@ -306,13 +306,14 @@ def _save_arguments(book: Book, accounts: Sequence[Account]) -> list[object]:
         [h.counterparty_id for h in headers],
         [h.counterparty_owner_id for h in headers],
         [r.code if r else None for r in refusals],
-        [_json(r.facts) if r else None for r in refusals],
+        [facts_text(r.facts) if r else None for r in refusals],
         [a.id for a in accounts],
         [a.posted for a in accounts],
         [a.held for a in accounts],
         [a.version for a in accounts],
         [a.head_hash for a in accounts],
         new_id(),
+        [outcome.seal() for outcome in outcomes],
     ]
 
 

@@ -92,10 +92,13 @@ class PostgresUnitOfWork:
             await self._discard(connection)
             raise
         else:
-            await self._pool.release(connection)
+            # What goes wrong in giving a connection back says nothing about what was done on it.
+            with suppress(Exception):
+                await self._pool.release(connection)
 
     async def _discard(self, connection: "BorrowedConnection") -> None:
         # A connection that was lost has left the pool by itself and cannot be ended any more.
         with suppress(asyncpg.InterfaceError):
             connection.terminate()
-        await self._pool.release(connection)
+        with suppress(Exception):
+            await self._pool.release(connection)

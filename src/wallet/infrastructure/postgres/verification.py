@@ -1,12 +1,14 @@
 """The books as one read-only snapshot on PostgreSQL, streamed in bounded memory."""
 
-from collections.abc import AsyncIterator, Sequence
+import struct
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
 
 from wallet.domain.invariants import AccountState, StoredEntry, Violation
+from wallet.domain.journal import instruction_seal, microseconds
 from wallet.infrastructure.postgres.history import entry_of
 from wallet.infrastructure.postgres.ledger import details_of
 from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
@@ -14,7 +16,9 @@ from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
 PREFETCH = 2_000
 
 ACCOUNTS = """
-SELECT id, currency, posted, held, version, head_hash, floor FROM accounts ORDER BY id
+SELECT id, currency, posted, held, version, head_hash, head_booked_at, floor,
+       CASE purpose WHEN 'wallet' THEN 9000000000000000 ELSE 9000000000000000000 END
+FROM accounts ORDER BY id
 """
 
 ENTRIES = """
@@ -26,11 +30,17 @@ ORDER BY e.account_id, e.version
 """
 
 UNBALANCED = """
-SELECT instruction_id, currency, sum(posted_delta)::bigint AS total
+SELECT instruction_id, currency, sum(posted_delta) AS total
 FROM entries GROUP BY instruction_id, currency HAVING sum(posted_delta) <> 0
 """
 
-TOTALS = "SELECT currency, sum(posted)::bigint AS total FROM accounts GROUP BY currency"
+TOTALS = "SELECT currency, sum(posted) AS total FROM accounts GROUP BY currency"
+
+INSTRUCTIONS = """
+SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
+       counterparty_id, counterparty_owner_id, booked_at, refusal_code, refusal_facts, seal
+FROM instructions ORDER BY account_id, id
+"""
 
 # Kinds 1 and 3 move money when they are accepted; kinds 2 and 4 only change a funding.
 CROSS_CHECKS: dict[str, str] = {
@@ -81,6 +91,55 @@ CROSS_CHECKS: dict[str, str] = {
         WHERE (f.status = 'settled') <> (e.version IS NOT NULL)
            OR e.posted_delta <> f.amount OR e.currency <> f.currency
     """,
+    "settlements-have-fundings": """
+        SELECT i.account_id, NULL::bigint AS version, 'settlement ' || i.id || ' of nothing'
+            AS message
+        FROM instructions i
+        LEFT JOIN fundings f ON f.account_id = i.account_id AND f.id = i.id
+        WHERE i.kind = 3 AND i.refusal_code IS NULL AND f.status IS DISTINCT FROM 'settled'
+    """,
+    "requests-have-fundings": """
+        SELECT coalesce(r.account_id, f.account_id) AS account_id, NULL::bigint AS version,
+               'funding ' || coalesce(f.id, r.funding_id) || ' and its request disagree' AS message
+        FROM (
+            SELECT account_id, owner_id, amount, currency, booked_at,
+                   encode(set_byte(uuid_send(id), 15, get_byte(uuid_send(id), 15) # 1), 'hex')::uuid
+                       AS funding_id
+            FROM instructions WHERE kind = 2 AND refusal_code IS NULL
+        ) AS r
+        FULL JOIN fundings f ON f.account_id = r.account_id AND f.id = r.funding_id
+        WHERE f.id IS NULL OR r.funding_id IS NULL OR f.amount <> r.amount
+           OR f.currency <> r.currency OR f.owner_id <> r.owner_id
+           OR f.created_at <> r.booked_at
+    """,
+    "parties-own-the-accounts": """
+        SELECT i.account_id, NULL::bigint AS version, 'instruction ' || i.id || ' names others'
+            AS message
+        FROM instructions i
+        LEFT JOIN accounts a ON a.id = i.account_id
+        LEFT JOIN accounts c ON c.id = i.counterparty_id
+        WHERE a.owner_id IS DISTINCT FROM i.owner_id
+           OR (i.counterparty_id IS NOT NULL
+               AND c.owner_id IS DISTINCT FROM i.counterparty_owner_id)
+           OR (i.kind IN (1, 2) AND i.scope <> 'person:' || i.owner_id)
+    """,
+    "floors-were-granted": """
+        SELECT id AS account_id, NULL::bigint AS version, 'an overdraft that nobody granted'
+            AS message
+        FROM accounts WHERE purpose = 'wallet' AND floor <> 0
+    """,
+    "owners-exist": """
+        SELECT a.id AS account_id, NULL::bigint AS version, 'its owner does not exist' AS message
+        FROM accounts a LEFT JOIN users u ON u.id = a.owner_id
+        WHERE a.purpose = 'wallet' AND u.id IS NULL
+    """,
+    "batches-name-entries": """
+        SELECT n.account_id, n.version, 'batch ' || b.id || ' names it wrongly' AS message
+        FROM batches b
+        CROSS JOIN LATERAL unnest(b.account_ids, b.versions) AS n (account_id, version)
+        LEFT JOIN entries e ON e.account_id = n.account_id AND e.version = n.version
+        WHERE e.booked_at IS DISTINCT FROM b.booked_at
+    """,
     "held-equals-open-holds": """
         SELECT id AS account_id, NULL::bigint AS version, 'held without a hold' AS message
         FROM accounts WHERE held <> 0
@@ -102,44 +161,78 @@ CROSS_CHECKS: dict[str, str] = {
 }
 
 
+class BooksUnreadable(RuntimeError):
+    """The books cannot be read at all; the message says why."""
+
+
 class PostgresBooks:
     """One snapshot of the books; valid inside `snapshot()`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def streams(self) -> AsyncIterator[tuple[AccountState, Sequence[StoredEntry]]]:
-        """Return each account with all of its entries."""
+    async def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
+        """Return each account, followed by its entries; neither table is held in memory."""
         entries = aiter(self._connection.cursor(ENTRIES, prefetch=PREFETCH))
         pending: Record | None = await anext(entries, None)
         async for row in self._connection.cursor(ACCOUNTS, prefetch=PREFETCH):
-            stream: list[StoredEntry] = []
+            yield AccountState(*row)
             while pending is not None and pending["account_id"] <= row["id"]:
                 if pending["account_id"] == row["id"]:
-                    stream.append(stored_entry_of(pending))
+                    yield stored_entry_of(pending)
                 pending = await anext(entries, None)
-            yield AccountState(*row), stream
 
     async def unbalanced(self) -> dict[tuple[UUID, str], int]:
         """Return the instructions whose legs do not sum to zero."""
         rows = await self._connection.fetch(UNBALANCED)
-        return {(row["instruction_id"], row["currency"]): row["total"] for row in rows}
+        return {(row["instruction_id"], row["currency"]): int(row["total"]) for row in rows}
 
     async def totals(self) -> dict[str, int]:
         """Return the sum of all accounts by currency."""
-        return {row["currency"]: row["total"] for row in await self._connection.fetch(TOTALS)}
+        rows = await self._connection.fetch(TOTALS)
+        return {row["currency"]: int(row["total"]) for row in rows}
 
     async def cross_checks(self) -> AsyncIterator[Violation]:
         """Return what is wrong between tables."""
         for name, query in CROSS_CHECKS.items():
             async for row in self._connection.cursor(query, prefetch=PREFETCH):
                 yield Violation(name, row["account_id"], row["version"], row["message"])
+        async for row in self._connection.cursor(INSTRUCTIONS, prefetch=PREFETCH):
+            if not _seal_is_right(row):
+                message = f"instruction {row['id']} is not what was sealed"
+                yield Violation("instruction-seal", row["account_id"], None, message)
 
 
-def stored_entry_of(row: "Record") -> StoredEntry:
-    """Map a row of ENTRIES."""
+def stored_entry_of(row: "Record") -> StoredEntry | Violation:
+    """Map a row of ENTRIES; one that cannot be read is a violation itself."""
     state = "none" if not row["has_details"] else "erased" if row["erased_at"] else "kept"
-    return StoredEntry(entry_of(row), details_of(row), state)
+    try:
+        return StoredEntry(entry_of(row), details_of(row), state)
+    except (TypeError, ValueError) as error:
+        return Violation("row-readable", row["account_id"], row["version"], str(error))
+
+
+def _seal_is_right(row: "Record") -> bool:
+    refusal = None
+    if row["refusal_code"] is not None:
+        refusal = (row["refusal_code"], row["refusal_facts"])
+    try:
+        seal = instruction_seal(
+            row["id"],
+            row["kind"],
+            row["scope"],
+            row["key_digest"],
+            row["fingerprint"],
+            row["account_id"],
+            row["currency"],
+            row["amount"],
+            (row["owner_id"], row["counterparty_id"], row["counterparty_owner_id"]),
+            microseconds(row["booked_at"]),
+            refusal,
+        )
+    except struct.error:
+        return False
+    return bool(seal == row["seal"])
 
 
 @asynccontextmanager
@@ -151,9 +244,14 @@ async def snapshot(url: str, *, role: str | None = VERIFIER) -> AsyncIterator[Po
     settings = {"application_name": "wallet verify", "timezone": "UTC", "jit": "off"}
     if role is not None:
         settings["role"] = role
-    connection = await asyncpg.connect(url, timeout=5, server_settings=settings)
+    try:
+        connection = await asyncpg.connect(url, timeout=5, server_settings=settings)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise BooksUnreadable(f"The books cannot be read: {error}") from error
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             yield PostgresBooks(connection)
+    except asyncpg.UndefinedTableError as error:
+        raise BooksUnreadable("There are no books here: run `wallet migrate up` first.") from error
     finally:
         await connection.close()
