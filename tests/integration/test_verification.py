@@ -604,7 +604,7 @@ OTHERS: dict[str, Tampering] = {
     "the batches are deleted": ("DELETE FROM batches", "batches-name-every-version", "alice"),
     "a batch names a lower version": (
         "UPDATE batches SET versions = array_fill(0::bigint, array[cardinality(versions)])",
-        "batches-name-every-version",
+        "batches-name",
         "alice",
     ),
 }

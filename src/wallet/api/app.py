@@ -21,7 +21,9 @@ from wallet.api.routes import (
     idempotency_keys,
     oauth,
     sessions,
+    top_ups,
     transactions,
+    transfers,
     users,
     wallets,
 )
@@ -30,7 +32,9 @@ VERSION = "0.1.0"
 
 # Hot routes come first: matching goes down this list.
 ROUTERS: tuple[APIRouter, ...] = (
+    transfers.router,
     wallets.router,
+    top_ups.router,
     transactions.router,
     idempotency_keys.router,
     sessions.router,

@@ -52,11 +52,11 @@ Amount = Annotated[
 ]
 CurrencyCode = Annotated[
     str,
-    Field(
-        pattern="^[A-Z]{3}$",
-        description="An ISO 4217 code; the payer's default wallet if it is missing.",
-        examples=["USD"],
-    ),
+    Field(pattern="^[A-Z]{3}$", description="An ISO 4217 code.", examples=["USD"]),
+]
+DefaultedCurrency = Annotated[
+    CurrencyCode | None,
+    Field(description="An ISO 4217 code; without one, your default wallet."),
 ]
 UserId = Annotated[UUID, Strict(strict=False)]
 Metadata = Annotated[

@@ -8,6 +8,7 @@ from pydantic import ConfigDict
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Body
+from wallet.api.money import SIGNED_IN
 from wallet.api.people_fields import (
     EXAMPLE_PASSWORD,
     GivenEmail,
@@ -17,7 +18,6 @@ from wallet.api.people_fields import (
 )
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.routes.users import NEW_PASSWORD_REFUSED
-from wallet.api.routes.wallets import SIGNED_IN
 from wallet.api.state import use_cases
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown, Overloaded

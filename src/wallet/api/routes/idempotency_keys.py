@@ -9,8 +9,8 @@ from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Answer, JsonObject
+from wallet.api.money import SIGNED_IN
 from wallet.api.problems import ValidationFailed, problem_responses
-from wallet.api.routes.wallets import SIGNED_IN
 from wallet.api.state import use_cases
 from wallet.domain.errors import NotFound
 from wallet.domain.sessions import Principal

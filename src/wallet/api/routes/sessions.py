@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Answer, Body, JsonObject
+from wallet.api.money import SIGNED_IN
 from wallet.api.people_fields import EXAMPLE_PASSWORD, GivenEmail, GivenPassword, GivenToken
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.routes.users import session_document
-from wallet.api.routes.wallets import SIGNED_IN
 from wallet.api.state import use_cases
 from wallet.application.log_in import Tokens
 from wallet.application.unit_of_work import Interrupted

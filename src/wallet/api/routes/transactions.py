@@ -11,8 +11,8 @@ from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Answer, JsonObject
+from wallet.api.money import SIGNED_IN, Balance
 from wallet.api.problems import ValidationFailed, problem_responses
-from wallet.api.routes.wallets import SIGNED_IN, Balance
 from wallet.api.state import use_cases
 from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
 from wallet.domain.sessions import Principal

@@ -13,6 +13,7 @@ from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Answer, Body, JsonObject
+from wallet.api.money import SIGNED_IN
 from wallet.api.people_fields import (
     EXAMPLE_PASSWORD,
     GivenEmail,
@@ -24,7 +25,6 @@ from wallet.api.people_fields import (
     profile_document,
 )
 from wallet.api.problems import ValidationFailed, problem_responses
-from wallet.api.routes.wallets import SIGNED_IN
 from wallet.api.state import use_cases
 from wallet.application.directory import Recipient
 from wallet.application.people import Export, People, Profile, SignUp
