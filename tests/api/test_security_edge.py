@@ -1,6 +1,7 @@
 """The edge of the whole application under attack: origins, headers, addresses, logs, SQL."""
 
 import ast
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -83,10 +84,8 @@ async def answers_by_status(service: Service, client: httpx.AsyncClient) -> dict
         await client.post("/users", content=b"a=b", headers={"content-type": "text/plain"}),
         await client.post("/users", json={}),
     ]
-    for _ in range(6):
-        found.append(
-            await client.post("/users/login", json={"email": "x@example.com", "password": "y"})
-        )
+    wrong = {"email": "x@example.com", "password": "y"}
+    found += [await client.post("/users/login", json=wrong) for _ in range(6)]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(service.app.state.use_cases.wallets, "of_person", crash)
         found.append(await alice.get("/wallets"))
@@ -247,17 +246,19 @@ CLAIMS = (
 async def test_a_forged_address_escapes_no_guard_and_is_noted_nowhere(
     database: Database, tmp_path: Path, claim: str
 ) -> None:
-    async with served(database, tmp_path, settings_of(log_in_limit=3)) as (service, _):
-        async with service.client("192.0.2.7") as client:
-            alice = await sign_up(client, "alice")
-            statuses = []
-            for number in range(3):
-                address = f"198.51.100.{number}"
-                value = f"for={address}" if claim == "forwarded" else address
-                body = {"email": f"x{number}@example.com", "password": "y"}
-                answer = await client.post("/users/login", json=body, headers={claim: value})
-                statuses.append(answer.status_code)
-            sessions = (await alice.get("/users/me/sessions")).json()["items"]
+    async with (
+        served(database, tmp_path, settings_of(log_in_limit=3)) as (service, _),
+        service.client("192.0.2.7") as client,
+    ):
+        alice = await sign_up(client, "alice")
+        statuses = []
+        for number in range(3):
+            address = f"198.51.100.{number}"
+            value = f"for={address}" if claim == "forwarded" else address
+            body = {"email": f"x{number}@example.com", "password": "y"}
+            answer = await client.post("/users/login", json=body, headers={claim: value})
+            statuses.append(answer.status_code)
+        sessions = (await alice.get("/users/me/sessions")).json()["items"]
     assert statuses == [401, 401, 429]
     assert [session["address"] for session in sessions] == ["192.0.2.7"]
 
@@ -280,14 +281,16 @@ async def test_of_a_forwarded_address_only_what_our_own_proxy_saw_is_believed(
     database: Database, tmp_path: Path, peer: str, forwarded: list[str], noted: str
 ) -> None:
     settings = settings_of(trusted_proxies=("10.0.0.0/8",))
-    async with served(database, tmp_path, settings) as (service, _):
-        async with service.client(peer) as client:
-            alice = await sign_up(client, "alice")
-            headers = [("x-forwarded-for", value) for value in forwarded]
-            body = {"email": alice.email, "password": PASSWORD}
-            answer = await client.post("/users/login", json=body, headers=headers)
-            alice.access_token = answer.json()["access_token"]
-            sessions = (await alice.get("/users/me/sessions")).json()["items"]
+    async with (
+        served(database, tmp_path, settings) as (service, _),
+        service.client(peer) as client,
+    ):
+        alice = await sign_up(client, "alice")
+        headers = [("x-forwarded-for", value) for value in forwarded]
+        body = {"email": alice.email, "password": PASSWORD}
+        answer = await client.post("/users/login", json=body, headers=headers)
+        alice.access_token = answer.json()["access_token"]
+        sessions = (await alice.get("/users/me/sessions")).json()["items"]
     assert next(s["address"] for s in sessions if s["current"]) == noted
 
 
@@ -320,11 +323,13 @@ async def test_in_production_the_metrics_are_not_for_strangers_behind_our_own_pr
 async def test_in_production_the_metrics_are_not_for_strangers(
     database: Database, tmp_path: Path
 ) -> None:
-    async with served(database, tmp_path, production()) as (service, _):
-        async with service.client("203.0.113.9") as client:
-            claims = {"x-forwarded-for": "127.0.0.1", "host": "localhost"}
-            strange = await client.get("/metrics", headers=claims)
-            missing = await client.get("/nowhere", headers=claims)
+    async with (
+        served(database, tmp_path, production()) as (service, _),
+        service.client("203.0.113.9") as client,
+    ):
+        claims = {"x-forwarded-for": "127.0.0.1", "host": "localhost"}
+        strange = await client.get("/metrics", headers=claims)
+        missing = await client.get("/nowhere", headers=claims)
     assert (strange.status_code, strange.json()["code"]) == (404, "not-found")
     assert strange.json().keys() == missing.json().keys()
 
@@ -337,9 +342,12 @@ async def test_the_host_header_reaches_no_answer_and_no_mail(client: httpx.Async
     assert (root.status_code, root.headers["location"]) == (307, "/docs")
     reset = await client.post("/password-resets", json={"email": "alice@example.com"})
     assert reset.status_code == 202
-    mails: list[dict[str, str]] = []
-    while len(mails) < 2:
+    for _ in range(100):
         mails = (await client.get("/dev/mail")).json()["items"]
+        if len(mails) == 2:
+            break
+        await asyncio.sleep(0.02)
+    assert len(mails) == 2
     for mail in mails:
         assert "http://localhost:4000/" in mail["text"]
         assert "evil.example" not in mail["text"]
@@ -358,10 +366,9 @@ async def test_a_method_is_what_the_request_line_says(client: httpx.AsyncClient)
         assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
     query = await client.post("/users/me?_method=DELETE", headers=alice.headers)
     assert query.status_code == 405
-    for method in ("HEAD", "TRACE", "OPTIONS", "CONNECT", "PROPFIND", "get"):
-        assert (await client.request(method, "/users/me", headers=alice.headers)).status_code in {
-            200 if method == "get" else 405
-        }
+    for method in ("HEAD", "TRACE", "OPTIONS", "CONNECT", "PROPFIND"):
+        answer = await client.request(method, "/users/me", headers=alice.headers)
+        assert answer.status_code == 405, method
     assert (await alice.get("/users/me")).status_code == 200
 
 

@@ -183,6 +183,7 @@ ACCOUNTS: dict[str, Tampering] = {
         "alice",
     ),
     "floor": ("floor = -100", "floor", "alice"),
+    "head_booked_at for ever": ("head_booked_at = 'infinity'", "head-booked-at", "alice"),
     "head_booked_at to nothing": ("head_booked_at = NULL", "head-booked-at", "alice"),
 }
 ENTRIES: dict[str, Tampering] = {
@@ -309,6 +310,7 @@ INSTRUCTIONS: dict[str, Tampering] = {
         "counterparty_id": "counterparty_id = '<somebody>'",
         "counterparty_owner_id": "counterparty_owner_id = '<somebody>'",
         "booked_at": "booked_at = booked_at - interval '1 microsecond'",
+        "booked_at for ever": "booked_at = 'infinity'",
         "seal": "seal = sha256('x')",
         "refusal_code": "refusal_code = 'wallet-frozen', "
         "refusal_facts = coalesce(refusal_facts, '{}')",

@@ -20,6 +20,7 @@ from wallet.api.routes import (
     health,
     idempotency_keys,
     oauth,
+    problems,
     sessions,
     top_ups,
     transactions,
@@ -42,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     credentials.router,
     oauth.router,
     health.router,
+    problems.router,
 )
 
 

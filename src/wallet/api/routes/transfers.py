@@ -78,9 +78,7 @@ class TransferBody(Body):
         }
     )
 
-    to_user_id: UserId | None = Field(
-        None, description="Whom to pay, by id. Exactly one of the three is needed."
-    )
+    to_user_id: UserId | None = Field(None, description="Whom to pay, by id; exactly one of three.")
     to_email: Annotated[Text, Field(max_length=254)] | None = Field(
         None, description="Whom to pay, by e-mail; only verified addresses are found."
     )
