@@ -416,7 +416,7 @@ def test_model_memory_and_postgres_agree_on_every_random_story(place: Place) -> 
     LedgerMachine.place = place
     machine = LedgerMachine.TestCase
     machine.settings = settings(
-        max_examples=60,
+        max_examples=40,
         stateful_step_count=25,
         deadline=None,
         derandomize="CI" in os.environ,
