@@ -108,7 +108,8 @@ CREATE TABLE details (
         (erased_at IS NULL AND octet_length(salt) = 32)
         OR (erased_at IS NOT NULL AND salt IS NULL AND note IS NULL
             AND reference IS NULL AND metadata IS NULL)
-    )
+    ),
+    CONSTRAINT details_metadata_is_an_object CHECK (jsonb_typeof(metadata) = 'object')
 );
 
 -- One row a ledger transaction: relays drain it to find what is new, whatever hint they missed.

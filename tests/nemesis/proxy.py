@@ -73,34 +73,35 @@ class _Link:
         try:
             await self._proxy.passable()
             reader, self._server_writer = await asyncio.open_connection(*self._proxy.target)
+            _send_at_once(self._server_writer)
+            _send_at_once(self._client_writer)
+            await self._pump(reader, self._server_writer)
         except OSError:
-            self._proxy.counts["server refused"] += 1
+            self._proxy.counts["not connected"] += 1
+        finally:
             self.reset()
-            return
-        _send_at_once(self._server_writer)
-        _send_at_once(self._client_writer)
+
+    async def _pump(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         pumps = [
-            asyncio.create_task(self._to_server(self._server_writer)),
+            asyncio.create_task(self._to_server(server)),
             asyncio.create_task(self._to_client(reader)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            # What has been written already gets a moment to arrive.
+            for writer in (self._client_writer, server):
+                writer.close()
+            await asyncio.sleep(0.05)
         finally:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            self._close()
 
     def reset(self) -> None:
         """End both sides with a TCP reset, now."""
         for writer in (self._client_writer, self._server_writer):
             if writer is not None:
                 _reset(writer)
-
-    def _close(self) -> None:
-        for writer in (self._client_writer, self._server_writer):
-            if writer is not None:
-                writer.close()
 
     async def _to_server(self, server: asyncio.StreamWriter) -> None:
         messages = Messages(begins_untyped=True)
@@ -257,8 +258,6 @@ class Proxy:
         self.counts["connections"] += 1
         try:
             await link.run()
-        except asyncio.CancelledError:
-            link.reset()
         finally:
             self._links.discard(link)
             self._tasks.discard(task)

@@ -136,7 +136,7 @@ async def test_a_password_changed_meanwhile_opens_no_session() -> None:
     town = Town()
     profile = await town.sign_up()
     log_in = asyncio.create_task(town.enter())
-    while not town.hasher.verified:  # noqa: ASYNC110
+    while not town.hasher.verified:
         await asyncio.sleep(0)
     user = town.people_store.users[profile.user.id]
     town.people_store.users[user.id] = replace(user, password_hash="v2$changed")
@@ -468,7 +468,7 @@ async def test_the_refresher_outlives_an_outage(monkeypatch: pytest.MonkeyPatch)
 
     town.revocations._unit_of_work = flaky
     task = asyncio.create_task(town.revocations.run())
-    while attempts < 3:  # noqa: ASYNC110
+    while attempts < 3:
         await asyncio.sleep(0.001)
     task.cancel()
     assert [type(error) for error in town.reported] == [Interrupted]

@@ -160,6 +160,9 @@ def _details_violations(account: AccountState, stored: StoredEntry) -> Iterator[
 
 
 def _digest_is_right(details: Details, digest: bytes | None) -> bool:
+    metadata: object = details.metadata
+    if not isinstance(metadata, Mapping | None):
+        return False  # An empty list would be hashed like nothing.
     try:
         return details.digest == digest
     except (TypeError, ValueError):

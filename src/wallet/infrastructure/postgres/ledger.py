@@ -234,7 +234,6 @@ class PostgresLedger:
             (entry, noted[entry.instruction_id])
             for entry in book.entries
             if entry.instruction_id in noted
-            and book.accounts[entry.account_id].purpose is Purpose.WALLET
         ]
         await self._connection.execute(
             SAVE_DETAILS,

@@ -1,12 +1,13 @@
 """The books as one read-only snapshot on PostgreSQL, streamed in bounded memory."""
 
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
 
+from wallet.domain.accounts import system_accounts
 from wallet.domain.invariants import AccountState, StoredEntry, Violation
 from wallet.domain.journal import instruction_seal, microseconds
 from wallet.infrastructure.postgres.history import entry_of
@@ -16,13 +17,20 @@ from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
 PREFETCH = 2_000
 
 ACCOUNTS = """
-SELECT id, currency, posted, held, version, head_hash, head_booked_at, floor,
+SELECT id, currency, posted, held, version, head_hash,
+       CASE WHEN head_booked_at BETWEEN '1970-01-01Z' AND '9999-01-01Z' THEN head_booked_at END,
+       floor,
        CASE purpose WHEN 'wallet' THEN 9000000000000000 ELSE 9000000000000000000 END
 FROM accounts ORDER BY id
 """
 
+# A time that Python cannot represent is read as 1970, which no hash and no seal is of.
 ENTRIES = """
-SELECT e.*, d.instruction_id IS NOT NULL AS has_details, d.erased_at,
+SELECT e.account_id, e.version, e.instruction_id, e.kind, e.currency, e.posted_delta, e.held_delta,
+       e.posted_after, e.held_after, e.counterparty_id, e.details_digest, e.hash,
+       CASE WHEN e.booked_at BETWEEN '1970-01-01Z' AND '9999-01-01Z' THEN e.booked_at
+            ELSE '1970-01-01Z' END AS booked_at,
+       d.instruction_id IS NOT NULL AS has_details, d.erased_at IS NOT NULL AS is_erased,
        d.salt, d.note, d.reference, d.metadata
 FROM entries e
 LEFT JOIN details d ON d.account_id = e.account_id AND d.instruction_id = e.instruction_id
@@ -38,9 +46,15 @@ TOTALS = "SELECT currency, sum(posted) AS total FROM accounts GROUP BY currency"
 
 INSTRUCTIONS = """
 SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
-       counterparty_id, counterparty_owner_id, booked_at, refusal_code, refusal_facts, seal
+       counterparty_id, counterparty_owner_id, refusal_code, refusal_facts, seal,
+       CASE WHEN booked_at BETWEEN '1970-01-01Z' AND '9999-01-01Z' THEN booked_at
+            ELSE '1970-01-01Z' END AS booked_at
 FROM instructions ORDER BY account_id, id
 """
+
+SYSTEM_ACCOUNTS = "SELECT id, currency, floor FROM accounts WHERE purpose <> 'wallet'"
+
+CURRENCIES = "SELECT currency FROM wallets UNION SELECT currency FROM accounts"
 
 # Kinds 1 and 3 move money when they are accepted; kinds 2 and 4 only change a funding.
 CROSS_CHECKS: dict[str, str] = {
@@ -63,7 +77,8 @@ CROSS_CHECKS: dict[str, str] = {
         WHERE i.refusal_code IS NULL AND i.kind IN (1, 3) AND (
             e.version IS NULL OR o.version IS NULL OR e.kind <> i.kind
             OR e.currency <> i.currency OR e.booked_at <> i.booked_at
-            OR abs(e.posted_delta) <> i.amount OR o.posted_delta <> -e.posted_delta
+            OR abs(e.posted_delta::numeric) <> i.amount
+            OR o.posted_delta <> -e.posted_delta::numeric
             OR o.kind <> i.kind OR o.booked_at <> i.booked_at
             OR o.counterparty_id IS DISTINCT FROM i.account_id
             OR (i.kind = 1 AND (e.posted_delta > 0
@@ -112,6 +127,21 @@ CROSS_CHECKS: dict[str, str] = {
            OR f.currency <> r.currency OR f.owner_id <> r.owner_id
            OR f.created_at <> r.booked_at
     """,
+    "decisions-have-fundings": """
+        SELECT coalesce(f.account_id, i.account_id) AS account_id, NULL::bigint AS version,
+               'funding ' || coalesce(f.id::text, 'of ' || i.id) || ' and its decision disagree'
+                   AS message
+        FROM (
+            SELECT *, sha256(convert_to('funding:' || id || CASE status WHEN 'settled'
+                THEN ':settle' ELSE ':decline' END, 'UTF8')) AS key_digest
+            FROM fundings WHERE status <> 'pending'
+        ) AS f
+        FULL JOIN (SELECT * FROM instructions WHERE kind IN (3, 4) AND refusal_code IS NULL) AS i
+            ON i.account_id = f.account_id AND i.key_digest = f.key_digest
+        WHERE f.id IS NULL OR i.id IS NULL OR i.amount <> f.amount OR i.currency <> f.currency
+           OR i.owner_id IS DISTINCT FROM f.owner_id OR i.booked_at <> f.decided_at
+           OR i.kind <> CASE f.status WHEN 'settled' THEN 3 ELSE 4 END
+    """,
     "parties-own-the-accounts": """
         SELECT i.account_id, NULL::bigint AS version, 'instruction ' || i.id || ' names others'
             AS message
@@ -145,18 +175,24 @@ CROSS_CHECKS: dict[str, str] = {
         FROM accounts WHERE held <> 0
     """,
     "wallets-have-accounts": """
-        SELECT w.account_id, NULL::bigint AS version, 'wallet and account disagree' AS message
+        SELECT coalesce(w.account_id, a.id) AS account_id, NULL::bigint AS version,
+               'wallet and account disagree' AS message
         FROM wallets w FULL JOIN accounts a
             ON a.id = w.account_id AND a.owner_id = w.owner_id AND a.currency = w.currency
         WHERE (a.id IS NULL OR w.account_id IS NULL) AND a.purpose IS DISTINCT FROM 'funding'
     """,
     "batches-name-every-version": """
-        SELECT id AS account_id, version, 'no batch tells of its last entry' AS message
-        FROM accounts a WHERE version > 0 AND head_booked_at > now() - interval '1 hour'
-        AND NOT EXISTS (
-            SELECT FROM batches b WHERE b.booked_at = a.head_booked_at
-            AND a.id = ANY(b.account_ids)
-        )
+        SELECT a.id AS account_id, a.version, 'no batch tells of its last entry' AS message
+        FROM accounts a
+        LEFT JOIN (
+            SELECT named.account_id, named.version, b.booked_at
+            FROM batches b
+            CROSS JOIN LATERAL unnest(b.account_ids, b.versions) AS named (account_id, version)
+            WHERE b.booked_at > now() - interval '1 hour'
+        ) AS told ON told.account_id = a.id AND told.version = a.version
+            AND told.booked_at = a.head_booked_at
+        WHERE a.version > 0 AND a.head_booked_at > now() - interval '1 hour'
+          AND told.account_id IS NULL
     """,
 }
 
@@ -201,11 +237,28 @@ class PostgresBooks:
             if not _seal_is_right(row):
                 message = f"instruction {row['id']} is not what was sealed"
                 yield Violation("instruction-seal", row["account_id"], None, message)
+        for violation in await self._system_accounts():
+            yield violation
+
+    async def _system_accounts(self) -> Sequence[Violation]:
+        """Compare the system accounts with those that the currencies in use must have."""
+        expected = {
+            account.id: (account.currency, account.floor)
+            for row in await self._connection.fetch(CURRENCIES)
+            for account in system_accounts(row["currency"])
+        }
+        rows = await self._connection.fetch(SYSTEM_ACCOUNTS)
+        found = {row["id"]: (row["currency"], row["floor"]) for row in rows}
+        return [
+            Violation("system-accounts-are-whole", id_, None, "missing, made up or changed")
+            for id_ in sorted(expected.keys() | found.keys())
+            if expected.get(id_) != found.get(id_)
+        ]
 
 
 def stored_entry_of(row: "Record") -> StoredEntry | Violation:
     """Map a row of ENTRIES; one that cannot be read is a violation itself."""
-    state = "none" if not row["has_details"] else "erased" if row["erased_at"] else "kept"
+    state = "none" if not row["has_details"] else "erased" if row["is_erased"] else "kept"
     try:
         return StoredEntry(entry_of(row), details_of(row), state)
     except (TypeError, ValueError) as error:

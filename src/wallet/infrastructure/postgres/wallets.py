@@ -21,6 +21,11 @@ ORDER BY id
 ON CONFLICT (id) DO NOTHING
 """
 
+ADD_WALLET_ACCOUNT = """
+INSERT INTO accounts (id, owner_id, purpose, currency, floor, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
 HAVE_ACCOUNT = "SELECT EXISTS (SELECT FROM accounts WHERE id = $1)"
 
 FIND = "SELECT account_id FROM wallets WHERE owner_id = $1 AND currency = $2"
@@ -81,7 +86,15 @@ class PostgresWallets:
             await self._connection.execute(
                 OPEN_WALLET, account.owner_id, account.currency, account.id
             )
-            await self._add([account], created_at)
+            await self._connection.execute(
+                ADD_WALLET_ACCOUNT,
+                account.id,
+                account.owner_id,
+                account.purpose.value,
+                account.currency,
+                account.floor,
+                created_at,
+            )
 
     async def add_system_accounts(self, accounts: Sequence[Account], created_at: datetime) -> None:
         """Add those of a currency's system accounts that are not there yet."""
