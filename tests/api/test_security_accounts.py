@@ -131,10 +131,6 @@ async def test_staff_get_no_tokens_by_the_password_grant_but_by_the_log_in(
 # Money that others can spoil.
 
 
-@pytest.mark.xfail(
-    reason="nine top-ups of 10^15 empty the stripe of the funding account: all others are declined",
-    strict=True,
-)
 async def test_one_person_cannot_use_up_what_everybody_else_may_top_up(
     client: httpx.AsyncClient,
 ) -> None:
@@ -146,9 +142,6 @@ async def test_one_person_cannot_use_up_what_everybody_else_may_top_up(
     assert (answer.status_code, answer.json().get("reason")) == (201, None)
 
 
-@pytest.mark.xfail(
-    reason="resume_pending asks about the 50 oldest fundings only, decided or not", strict=True
-)
 async def test_fundings_that_stay_pending_do_not_keep_others_from_being_resumed(
     client: httpx.AsyncClient, service: Service
 ) -> None:
