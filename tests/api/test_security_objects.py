@@ -34,6 +34,7 @@ PUBLIC = {
     "GET /health/live": "getLiveness",
     "GET /health/ready": "getReadiness",
     "GET /metrics": "getMetrics",
+    "GET /problems/{code}": "getProblem",
 }
 OWN = {
     "GET /wallets/my-balance": "getBalance",
@@ -233,7 +234,8 @@ MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
 
 async def test_every_operation_with_an_id_in_its_path_is_attacked(service: Service) -> None:
     found = operations(document_of(service))
-    assert {INVENTORY[place] for place in found if "{" in place} == set(MATRIX)
+    personal = {place for place in found if "{" in place and place not in PUBLIC}
+    assert {INVENTORY[place] for place in personal} == set(MATRIX)
 
 
 @pytest.mark.parametrize("operation_id", MATRIX)
@@ -552,6 +554,7 @@ async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
         "getLiveness": "/health/live",
         "getReadiness": "/health/ready",
         "getMetrics": "/metrics",
+        "getProblem": "/problems/insufficient-funds",
     }.items():
         said[operation_id] = await alice.get(path)
     said["updateProfile"] = await client.patch(

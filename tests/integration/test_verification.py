@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from tests.conftest import Cluster
-from tests.integration.tamperings import FREE, TAMPERINGS
+from tests.integration.tamperings import FREE, SOMEBODY, TAMPERINGS
 from tests.stories.world import World, person, wallet
 
 from wallet.application.verification import Report, verify
