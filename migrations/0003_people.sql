@@ -84,5 +84,5 @@ GRANT SELECT, INSERT, UPDATE ON users, user_handles, sessions, refresh_tokens, m
     TO wallet_application;
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_emails TO wallet_application;
 GRANT SELECT, INSERT ON revoked_sessions TO wallet_application;
-GRANT SELECT ON users, user_emails, user_handles, sessions, revoked_sessions TO wallet_verifier;
+GRANT SELECT (id, role, default_currency, created_at, closed_at) ON users TO wallet_verifier;
 GRANT SELECT, DELETE ON sessions, refresh_tokens, revoked_sessions, mail_tokens TO wallet_janitor;

@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -48,7 +49,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         try:
             with Path(path).open() as file:
-                return file.read(SECRET_FILE_SIZE_MAX).strip(), field_name, False
+                return file.read(SECRET_FILE_SIZE_MAX).strip() or None, field_name, False
         except OSError as error:
             name = f"{PREFIX}{field_name.upper()}_FILE"
             raise SettingsUnsafe(f"{name} cannot be read: {error.strerror}.") from None
@@ -175,8 +176,12 @@ class Settings(BaseSettings):
     @field_validator("metrics_networks", "trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            ip_network(text)
+        # The words of whoever parses it would repeat the value.
+        try:
+            for text in value:
+                ip_network(text)
+        except ValueError:
+            raise ValueError("networks such as 10.0.0.0/8, separated by commas") from None
         return value
 
     @field_validator("default_currency")
@@ -189,8 +194,21 @@ class Settings(BaseSettings):
     @field_validator("throughput_limit")
     @classmethod
     def _limit(cls, value: str) -> str:
-        parse_limit(value)
+        try:
+            parse_limit(value)
+        except ValueError:
+            raise ValueError("a limit such as 1000/10 seconds") from None
         return value
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        return _readable(value, ("postgresql", "postgres"))
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
+        return _readable(value, ("smtp", "smtps"))
 
     @field_validator("log_level")
     @classmethod
@@ -253,6 +271,23 @@ class Settings(BaseSettings):
             ),
         }
         return [text for text, failed in checks.items() if failed]
+
+
+def _readable(value: SecretStr | None, schemes: Sequence[str]) -> SecretStr | None:
+    """Return a URL with a password in it; raise a ValueError that shows nothing of it."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value.get_secret_value())
+        known = parts.scheme in schemes and parts.port != 0 and not parts.fragment
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(
+            f"must be a URL that begins with {schemes[0]}://, with what is special in the "
+            "password percent-encoded"
+        )
+    return value
 
 
 def _secret(value: SecretStr | None) -> str:

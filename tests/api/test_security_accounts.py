@@ -94,10 +94,6 @@ async def role_of(pool: Pool, email: str) -> Role:
     return user.role
 
 
-@pytest.mark.xfail(
-    reason="create-admin appoints whoever signed up with the address first, verified or not",
-    strict=True,
-)
 async def test_whoever_signs_up_with_the_administrators_address_first_becomes_no_administrator(
     client: httpx.AsyncClient, service: Service, postgres_pool: Pool
 ) -> None:
@@ -163,9 +159,6 @@ async def test_fundings_that_stay_pending_do_not_keep_others_from_being_resumed(
     assert await balance_of(alice) == 500
 
 
-@pytest.mark.xfail(
-    reason="a page reads `limit` lines of every wallet and throws most of them away", strict=True
-)
 async def test_a_page_of_history_reads_no_more_lines_than_it_shows(
     client: httpx.AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +208,6 @@ async def test_a_preview_counts_misses_like_a_payment(client: httpx.AsyncClient)
         assert answer.status_code == 429
 
 
-@pytest.mark.xfail(reason="only GET /recipients counts look-ups, a preview does not", strict=True)
 async def test_a_preview_is_no_way_around_the_limit_of_look_ups(client: httpx.AsyncClient) -> None:
     alice = await sign_up(client, "alice")
     await sign_up(client, "bob")
@@ -367,10 +359,6 @@ async def test_a_reset_is_mailed_to_the_address_that_is_kept_and_not_to_a_lookal
     assert await mails_to(client, "\u212aelvin@example.com") == []
 
 
-@pytest.mark.xfail(
-    reason="an international domain is turned into ASCII at sign-up only, not where it is compared",
-    strict=True,
-)
 async def test_whoever_signs_up_with_an_international_domain_can_log_in_with_it(
     client: httpx.AsyncClient,
 ) -> None:
@@ -388,9 +376,6 @@ async def test_a_handle_is_plain_ascii(client: httpx.AsyncClient, handle: str) -
     assert (answer.status_code, answer.json()["code"]) == (422, "handle-invalid")
 
 
-@pytest.mark.xfail(
-    reason="Hangul fillers and the Braille blank count as letters and symbols", strict=True
-)
 @pytest.mark.parametrize("name", ["\u3164", "\u115f\u1160", "\uffa0", "\u2800\u2800"])
 async def test_a_name_that_nobody_can_see_is_refused(client: httpx.AsyncClient, name: str) -> None:
     answer = await client.post("/users", json=wish("eve", first_name=name))
@@ -451,7 +436,6 @@ async def test_a_reset_token_is_worth_nothing_once_the_password_was_changed(
     assert (refused.status_code, refused.json()["code"]) == (422, "mail-token-invalid")
 
 
-@pytest.mark.xfail(reason="the mail of a sign-up is not counted per address", strict=True)
 async def test_signing_up_and_leaving_again_floods_nobodys_mailbox(
     client: httpx.AsyncClient,
 ) -> None:
@@ -558,10 +542,6 @@ async def test_a_delay_covers_every_spelling_and_every_door(client: httpx.AsyncC
     assert (await client.post("/oauth/token", data=form)).status_code == 429
 
 
-@pytest.mark.xfail(
-    reason="an attempt that was never verified, because too many waited, stays counted as failed",
-    strict=True,
-)
 async def test_an_overload_is_not_counted_as_a_wrong_password(
     client: httpx.AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

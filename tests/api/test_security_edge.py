@@ -312,10 +312,6 @@ async def test_a_customer_with_a_whole_ipv6_network_is_one_customer(
     assert statuses == [401, 401, 401, 429]
 
 
-@pytest.mark.xfail(
-    reason="the peer of a trusted proxy on the same machine is loopback, which reads the metrics",
-    strict=True,
-)
 async def test_in_production_the_metrics_are_not_for_strangers_behind_our_own_proxy(
     database: Database, tmp_path: Path
 ) -> None:
@@ -392,77 +388,74 @@ async def test_a_token_counts_in_the_authorization_header_only(client: httpx.Asy
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize(
-    ("content_type", "status"),
-    [
-        ("application/json", 200),
-        ("application/json; charset=utf-8", 200),
-        ("APPLICATION/JSON", 200),
-        ("text/plain", 415),
-        ("application/x-www-form-urlencoded", 415),
-        ("multipart/form-data; boundary=x", 415),
-        ("application/jsonx", 415),
-        ("text/json", 415),
-        ("", 415),
-    ],
-)
+CONTENT_TYPES = [
+    ("application/json", 200),
+    ("application/json; charset=utf-8", 200),
+    ("APPLICATION/JSON", 200),
+    ("text/plain", 415),
+    ("application/x-www-form-urlencoded", 415),
+    ("multipart/form-data; boundary=x", 415),
+    ("application/jsonx", 415),
+    ("text/json", 415),
+    ("", 415),
+]
+
+
 async def test_a_page_elsewhere_cannot_log_in_with_a_simple_request(
-    client: httpx.AsyncClient, content_type: str, status: int
+    client: httpx.AsyncClient,
 ) -> None:
     await sign_up(client, "alice")
     body = json.dumps({"email": "alice@example.com", "password": PASSWORD}).encode()
-    headers = {"content-type": content_type}
-    assert (await client.post("/users/login", content=body, headers=headers)).status_code == status
+    for content_type, status in CONTENT_TYPES:
+        headers = {"content-type": content_type}
+        answer = await client.post("/users/login", content=body, headers=headers)
+        assert answer.status_code == status, content_type
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("limit=1000000000", 422),
-        ("limit=0", 422),
-        ("limit=-1", 422),
-        ("limit=201", 422),
-        ("limit=9" + "9" * 3000, 422),
-        ("limit=NaN", 422),
-        ("limit=1e3", 422),
-        ("cursor=" + "A" * 6001, 422),
-        ("cursor=%00", 422),
-        ("cursor=%ff%fe", 422),
-        ("cursor=" + "AAAA" * 1500, 422),
-    ],
-)
-async def test_a_list_is_never_longer_than_it_may_be(
-    client: httpx.AsyncClient, query: str, status: int
-) -> None:
+LISTS = [
+    ("limit=1000000000", 422),
+    ("limit=0", 422),
+    ("limit=-1", 422),
+    ("limit=201", 422),
+    ("limit=9" + "9" * 3000, 422),
+    ("limit=NaN", 422),
+    ("limit=1e3", 422),
+    ("cursor=" + "A" * 6001, 422),
+    ("cursor=%00", 422),
+    ("cursor=%ff%fe", 422),
+    ("cursor=" + "AAAA" * 1500, 422),
+]
+
+
+async def test_a_list_is_never_longer_than_it_may_be(client: httpx.AsyncClient) -> None:
     alice = await sign_up(client, "alice")
-    assert (await alice.get(f"/transactions?{query}")).status_code == status
+    for query, status in LISTS:
+        assert (await alice.get(f"/transactions?{query}")).status_code == status, query
 
 
-@pytest.mark.parametrize(
-    ("amount", "status"),
-    [
-        ("1" + "0" * 5000, 400),
-        ("1" + "0" * 4000, 422),
-        ("1e999999999", 422),
-        ("-0", 422),
-        ("1E2", 422),
-        ("Infinity", 422),
-        ("0x10", 400),
-        ("007", 400),
-        ("1_000", 400),
-        ('{"$gt":0}', 422),
-        ("9007199254740993", 422),
-        ("1000000000000001", 422),
-    ],
-)
-async def test_the_strangest_amounts_are_refused(
-    client: httpx.AsyncClient, amount: str, status: int
-) -> None:
+AMOUNTS = [
+    ("1" + "0" * 5000, 400),
+    ("1" + "0" * 4000, 422),
+    ("1e999999999", 422),
+    ("-0", 422),
+    ("1E2", 422),
+    ("Infinity", 422),
+    ("0x10", 400),
+    ("007", 400),
+    ("1_000", 400),
+    ('{"$gt":0}', 422),
+    ("9007199254740993", 422),
+    ("1000000000000001", 422),
+]
+
+
+async def test_the_strangest_amounts_are_refused(client: httpx.AsyncClient) -> None:
     alice = await sign_up(client, "alice")
     headers = {**alice.headers, "content-type": "application/json"}
-    body = f'{{"amount":{amount}}}'.encode()
-    answer = await client.post("/wallets/topup", content=body, headers=headers)
-    assert answer.status_code == status, answer.text
+    for amount, status in AMOUNTS:
+        body = f'{{"amount":{amount}}}'.encode()
+        answer = await client.post("/wallets/topup", content=body, headers=headers)
+        assert answer.status_code == status, (amount[:40], answer.text)
     assert (await alice.get("/wallets/my-balance")).json()["posted"] == 0
 
 
@@ -583,29 +576,29 @@ async def test_no_header_of_an_answer_can_be_split(client: httpx.AsyncClient) ->
     assert (await alice.get("/wallets/my-balance")).json()["posted"] == 0
 
 
-@pytest.mark.parametrize(
-    ("proposed", "kept"),
-    [
-        ("abc-DEF_1.2", True),
-        ("x" * 64, True),
-        ("x" * 65, False),
-        ("", False),
-        ("a b", False),
-        ("<script>", False),
-        ("a;b", False),
-        ("\u00e4", False),
-    ],
-)
+REQUEST_IDS = [
+    ("abc-DEF_1.2", True),
+    ("x" * 64, True),
+    ("x" * 65, False),
+    ("", False),
+    ("a b", False),
+    ("<script>", False),
+    ("a;b", False),
+    ("\u00e4", False),
+]
+
+
 async def test_a_request_id_is_kept_only_if_it_is_harmless(
-    service: Service, client: httpx.AsyncClient, proposed: str, kept: bool
+    service: Service, client: httpx.AsyncClient
 ) -> None:
-    headers = [(b"x-request-id", proposed.encode())]
-    answer = await client.get("/nowhere", headers=headers)
-    found = answer.headers["x-request-id"]
-    assert (found == proposed) is kept
-    assert answer.json()["request_id"] == found
-    assert f'"request_id":"{found}"' in service.log_text()
-    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", found)
+    for proposed, kept in REQUEST_IDS:
+        headers = [(b"x-request-id", proposed.encode())]
+        answer = await client.get("/nowhere", headers=headers)
+        found = answer.headers["x-request-id"]
+        assert (found == proposed) is kept, proposed
+        assert answer.json()["request_id"] == found
+        assert f'"request_id":"{found}"' in service.log_text()
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", found)
 
 
 # SQL.

@@ -296,6 +296,13 @@ class MemoryLogInDelays:
     async def succeed(self, account: bytes) -> None:
         self.failures.pop(account, None)
 
+    async def take_back(self, account: bytes) -> None:
+        known = self.failures.get(account)
+        if known is not None:
+            self.failures[account] = Failures(
+                max(known.number - 1, 0), self._clock(), known.last_at
+            )
+
 
 class FastHasher:
     """Readable hashes; `verified` is the spy that counts verifications and their parameters."""

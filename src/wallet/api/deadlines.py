@@ -1,4 +1,7 @@
-"""The deadline of a whole request, counted from when its body has arrived."""
+"""The deadline of a whole request, counted from when its body has arrived.
+
+Five seconds are promised; giving a cut-off connection back may take another half second.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from wallet.domain.errors import DeadlineExceeded, OutcomeUnknown
 
-REQUEST_S = 4.8
+REQUEST_S = 4.3
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from wallet.api.middleware import EdgeOptions, security_headers
 from wallet.api.problems import (
     AddressTooLong,
     HeadersTooLarge,
@@ -43,6 +44,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     silence_s = 10.0
     request_s = 60.0
     linger_s = 1.0
+    # The headers that every answer has; whoever builds the application sets them to its own.
+    policies = security_headers(EdgeOptions())
 
     phase = HEADERS
     began_s = 0.0
@@ -101,6 +104,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Refuse oversized headers before there is a request."""
         if self._headers_too_large():
             self.refusal = HeadersTooLarge()
+        elif self._host_is_missing():
+            self.refusal = MalformedRequest("A request names exactly one host.")
         elif len(self.url) > self.address_size_max:
             self.refusal = AddressTooLong()
         elif len(self.pipeline) >= self.pipelined_count_max:
@@ -159,6 +164,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return False
         size = sum(len(name) + len(value) + 4 for name, value in self.headers)
         return size > self.headers_size_max
+
+    def _host_is_missing(self) -> bool:
+        """Whether HTTP/1.1's one `Host` is not there once: servers may differ on which counts."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        return hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0")
 
     def _limit_unparsed(self) -> None:
         """Bound what is held back by headers, trailers or chunk extensions that never end."""
@@ -260,8 +270,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         for name, value in [
             *self.server_state.default_headers,
             *headers,
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
+            *self.policies,
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]:

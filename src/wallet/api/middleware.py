@@ -26,7 +26,7 @@ from wallet.api.problems import (
     UnsupportedContentEncoding,
     problem,
 )
-from wallet.domain.errors import Forbidden, WalletError
+from wallet.domain.errors import Forbidden, NotFound, WalletError
 
 Log = Callable[..., object]
 Observe = Callable[[str, str, int, float], object]
@@ -121,6 +121,9 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, with a response, a log line and a count."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -142,6 +145,28 @@ class Edge:
             await self._crash(exchange, error)
         finally:
             self._note(scope, exchange, perf_counter() - started_s)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a WebSocket on; one that is closed before it was accepted is answered by HTTP."""
+        answers = "websocket.http.response" in scope.get("extensions", {})
+        accepted = False
+
+        async def inner_send(message: Message) -> None:
+            nonlocal accepted
+            if message["type"] == "websocket.close" and answers and not accepted:
+                await self._refuse_socket(scope, send)
+                return
+            accepted = accepted or message["type"] == "websocket.accept"
+            await send(message)
+
+        await self.app(scope, receive, inner_send)
+
+    async def _refuse_socket(self, scope: Scope, send: Send) -> None:
+        request_id = _request_id(None)
+        status, body, headers = problem(NotFound(), instance=scope["path"], request_id=request_id)
+        headers += [(b"x-request-id", request_id.encode()), *self.always[0]]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": body})
 
     def _refusal(self, found: Mapping[bytes, bytes]) -> WalletError | None:
         """Return why a request cannot be taken, as far as its headers tell."""
@@ -379,6 +404,11 @@ def _security_headers(options: EdgeOptions) -> tuple[tuple[tuple[bytes, bytes], 
         (*common, caching),
         (*common,),
     )
+
+
+def security_headers(options: EdgeOptions) -> Headers:
+    """Return the headers of an answer that no route has touched."""
+    return list(_security_headers(options)[0])
 
 
 def _is_origin(text: str) -> bool:

@@ -24,13 +24,25 @@ def sendable(text: str) -> str:
     return address.ascii_email or address.normalized
 
 
+def comparable(text: str) -> str:
+    """Return an address as sign-up keeps it, with its domain in ASCII; any text is taken."""
+    if text.isascii():
+        return text
+    try:
+        return sendable(text)
+    except ValueError:
+        return text
+
+
 NewEmail = Annotated[
     Text,
     Field(max_length=EMAIL_LENGTH_MAX, json_schema_extra={"format": "email"}),
     AfterValidator(sendable),
 ]
 GivenEmail = Annotated[
-    Text, Field(min_length=1, max_length=EMAIL_LENGTH_MAX, json_schema_extra={"format": "email"})
+    Text,
+    Field(min_length=1, max_length=EMAIL_LENGTH_MAX, json_schema_extra={"format": "email"}),
+    AfterValidator(comparable),
 ]
 """An address that is only compared: any text may be tried, and none of it tells anything."""
 

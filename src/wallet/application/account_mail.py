@@ -8,7 +8,7 @@ from wallet.application.background import Background
 from wallet.application.limits import PeopleLimits
 from wallet.application.ports import Mailer, Message, NewSecret
 from wallet.application.unit_of_work import UnitOfWork
-from wallet.domain.guards import Guards
+from wallet.domain.guards import Guards, GuardTripped
 from wallet.domain.sessions import MAIL_TOKEN_LIFETIME, MailPurpose, MailToken
 
 _MINUTES = MAIL_TOKEN_LIFETIME.seconds // 60
@@ -65,6 +65,14 @@ class AccountMail:
     async def count(self, address: str) -> None:
         """Count a mail to an address; raise `GuardTripped` when it has had enough of them."""
         await self._guards.count(self._limits.mail, account_digest(address).hex())
+
+    async def may_send(self, address: str) -> bool:
+        """Count a mail that nobody asked for; return whether the address has not had enough."""
+        try:
+            await self.count(address)
+        except GuardTripped:
+            return False
+        return True
 
     async def verification(
         self, work: UnitOfWork, user_id: UUID, address: str, now: datetime

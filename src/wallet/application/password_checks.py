@@ -2,6 +2,7 @@
 
 from wallet.application.account_mail import account_digest
 from wallet.application.ports import PasswordHasher
+from wallet.domain.errors import Overloaded
 from wallet.domain.guards import LogInDelays
 from wallet.domain.passwords import password_of
 from wallet.domain.sessions import PasswordWrong
@@ -23,7 +24,12 @@ class PasswordChecks:
         """
         account = account_digest(email)
         await self._delays.begin(account)
-        right = await self._hasher.verify(password_of(password), stored)
+        try:
+            right = await self._hasher.verify(password_of(password), stored)
+        except Overloaded:
+            # Nothing was verified, so nothing has failed.
+            await self._delays.take_back(account)
+            raise
         if right:
             await self._delays.succeed(account)
         return right

@@ -100,6 +100,7 @@ class People:
         await self._guards.count(self._limits.sign_up, subject_of_address(wish.address))
         user = await self._user_of(wish)
         wallet_id = self._new_id()
+        may_send = await self._mail.may_send(user.email or "")
         async with self._unit_of_work() as work:
             await work.users.add(user)
             await open_wallet(
@@ -114,7 +115,8 @@ class People:
             address = user.email or ""
             message = await self._mail.verification(work, user.id, address, user.created_at)
             await work.commit()
-        self._mail.post(message)
+        if may_send:
+            self._mail.post(message)
         return Profile(user, wallet_id)
 
     async def me(self, principal: Principal) -> Profile:

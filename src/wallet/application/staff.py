@@ -7,7 +7,7 @@ from wallet.application.people import People, SignUp
 from wallet.application.ports import Clock, NewId
 from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.events import Event
-from wallet.domain.users import AccountClosed, Role, email_of
+from wallet.domain.users import AccountClosed, EmailNotVerified, Role, email_of
 
 
 class Staff:
@@ -33,6 +33,9 @@ class Staff:
         """
         async with self._unit_of_work() as work:
             known = await work.users.by_email(email_of(wish.email))
+        if known is not None and known.email_verified_at is None:
+            # Whoever signs up with an administrator's address first must not become one.
+            raise EmailNotVerified
         user_id = known.id if known is not None else (await self._people.sign_up(wish)).user.id
         async with self._unit_of_work() as work:
             user = await work.users.lock(user_id)

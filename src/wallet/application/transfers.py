@@ -1,7 +1,7 @@
 """Transfers: one person pays another; previewed, or carried out exactly once per key."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from wallet.application.idempotency import IdempotencyKey, fingerprint, person_s
 from wallet.application.ledger_writer import definite
 from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.guards import GuardTripped
+from wallet.domain.history import Counterparty
 from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Instruction, Outcome, Result, replay
 from wallet.domain.money import Currency, check_amount, currency_of
@@ -51,6 +52,9 @@ class Previewer(Protocol):
 FindRecipient = Callable[[UUID, Recipient], Awaitable[UUID]]
 """Returns the person that a payer names, or raises `RecipientNotFound` (and counts the miss)."""
 
+LookUpRecipient = Callable[[UUID, Recipient], Awaitable[Counterparty]]
+"""The same for who only looks, which is counted whether or not somebody is found."""
+
 
 class Transfers:
     """Pays people."""
@@ -62,6 +66,7 @@ class Transfers:
         previewer: Previewer,
         directory: Directory,
         find_recipient: FindRecipient,
+        look_up_recipient: LookUpRecipient,
         unit_of_work: UnitOfWorkFactory,
         new_id: Callable[[], UUID],
         random_bytes: Callable[[int], bytes],
@@ -70,6 +75,7 @@ class Transfers:
         self._previewer = previewer
         self._directory = directory
         self._find_recipient = find_recipient
+        self._look_up_recipient = look_up_recipient
         self._unit_of_work = unit_of_work
         self._new_id = new_id
         self._random_bytes = random_bytes
@@ -93,7 +99,9 @@ class Transfers:
     async def preview(self, request: TransferRequest) -> Outcome:
         """Return what the transfer would come to now, refusals included; nothing is stored."""
         key = IdempotencyKey(str(self._new_id()), given=False)
-        result = await self._previewer.preview(await self._instruction(request, key))
+        found = await self._look_up_recipient(request.payer_id, request.recipient)
+        known = replace(request, recipient=Recipient(user_id=found.user_id))
+        result = await self._previewer.preview(await self._instruction(known, key))
         if isinstance(result, Exception):
             raise result
         return result

@@ -194,6 +194,7 @@ async def running_parts(
                 previewer=LedgerWriter(unit_of_work),
                 directory=directory_of_wallets,
                 find_recipient=recipients.find,
+                look_up_recipient=recipients.look_up,
                 unit_of_work=unit_of_work,
                 new_id=new_id,
                 random_bytes=os.urandom,

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from wallet.api.app import create_app
 from wallet.api.dependencies import TrustedProxies
-from wallet.api.middleware import EdgeOptions, current_request_id
+from wallet.api.http_protocol import BoundedHttpProtocol
+from wallet.api.middleware import EdgeOptions, current_request_id, security_headers
 from wallet.api.routes.health import EdgeServices
 from wallet.api.state import MoneyOptions
 from wallet.api.throughput import Throughput
@@ -92,13 +93,15 @@ def build_application(
                     watch.cancel()
                 logs.flush()
 
+    options = EdgeOptions(
+        production=settings.production,
+        public_url=settings.public_url,
+        cors_origins=settings.cors_origins,
+    )
+    BoundedHttpProtocol.policies = security_headers(options)
     app = create_app(
         password_grant=settings.takes_passwords_at_oauth,
-        options=EdgeOptions(
-            production=settings.production,
-            public_url=settings.public_url,
-            cors_origins=settings.cors_origins,
-        ),
+        options=options,
         lifespan=lifespan,
         log=log,
         log_crash=log_error,

@@ -82,3 +82,7 @@ class LogInDelays(Protocol):
     async def succeed(self, account: bytes) -> None:
         """Forget an account's failures."""
         ...
+
+    async def take_back(self, account: bytes) -> None:
+        """Forget the last attempt, of which nobody knows whether it would have failed."""
+        ...

@@ -37,6 +37,8 @@ RESERVED_HANDLES = frozenset(_RESERVED.split())
 _HANDLE = re.compile(r"[a-z][a-z0-9_]{2,29}")
 _PLAIN_EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 _JOINERS = "\u200c\u200d"
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols by category that show nothing: fillers of Hangul, and the empty Braille."""
 
 
 class EmailInvalid(Invalid):
@@ -67,6 +69,12 @@ class HandleLimitReached(Forbidden):
     """You have changed your handle too often."""
 
     code = "handle-limit-reached"
+
+
+class EmailNotVerified(Conflict):
+    """The person has not proved that this e-mail address is theirs."""
+
+    code = "email-not-verified"
 
 
 class EmailTaken(Conflict):
@@ -178,7 +186,7 @@ def name_of(text: str, field: str) -> str:
 
 
 def _visible(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LNPS"
+    return unicodedata.category(character)[0] in "LNPS" and character not in _BLANKS
 
 
 def _showable(character: str) -> bool:

@@ -90,12 +90,16 @@ class SmtpMailer:
 
         Raises `ValueError`, which does not repeat the URL: it may hold a password.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError("the SMTP URL must be smtp://host or smtps://host")
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname if parts.scheme in _PORTS and parts.port != 0 else None
+        except ValueError:
+            host = None
+        if host is None or parts.fragment:
+            raise ValueError("the SMTP URL must be smtp://host or smtps://host") from None
         return cls(
             sender=sender,
-            host=parts.hostname,
+            host=host,
             port=parts.port or _PORTS[parts.scheme],
             tls=parts.scheme == "smtps",
             username=unquote(parts.username) if parts.username else None,

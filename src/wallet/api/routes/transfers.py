@@ -21,6 +21,7 @@ from wallet.api.fields import (
 )
 from wallet.api.idempotency import HEADER_PARAMETER, RESPONSE_HEADERS, money_answer
 from wallet.api.money import BALANCE_EXAMPLE, MONEY, Balance
+from wallet.api.people_fields import GivenEmail
 from wallet.api.problems import problem_responses
 from wallet.api.state import idempotency_key, use_cases
 from wallet.application.directory import Recipient
@@ -79,7 +80,7 @@ class TransferBody(Body):
     )
 
     to_user_id: UserId | None = Field(None, description="Whom to pay, by id; exactly one of three.")
-    to_email: Annotated[Text, Field(max_length=254)] | None = Field(
+    to_email: GivenEmail | None = Field(
         None, description="Whom to pay, by e-mail; only verified addresses are found."
     )
     to_handle: Annotated[Text, Field(max_length=31)] | None = Field(

@@ -27,6 +27,8 @@ INTERRUPTIONS: tuple[type[BaseException], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.PostgresIOError,
     asyncpg.InterfaceError,

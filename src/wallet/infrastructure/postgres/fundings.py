@@ -18,10 +18,17 @@ SET status = excluded.status, reason = excluded.reason, decided_at = excluded.de
 WHERE fundings.status = 'pending'
 """
 
-GET = "SELECT * FROM fundings WHERE account_id = $1 AND id = $2"
+# The columns are named: one that a later migration adds must not spoil a prepared statement.
+GET = """
+SELECT id, account_id, owner_id, amount, currency, source, status, reason, created_at,
+       decided_at
+FROM fundings WHERE account_id = $1 AND id = $2
+"""
 
 PENDING = """
-SELECT * FROM fundings
+SELECT id, account_id, owner_id, amount, currency, source, status, reason, created_at,
+       decided_at
+FROM fundings
 WHERE status = 'pending' AND created_at < $1 AND (created_at, id) > ($2, $3)
 ORDER BY created_at, id LIMIT $4
 """

@@ -58,6 +58,11 @@ SELECT extract(epoch FROM blocked_until - clock_timestamp())::float8
 FROM login_delays WHERE account_digest = $1
 """
 
+TAKE_BACK = """
+UPDATE login_delays SET failures = greatest(failures - 1, 0), blocked_until = clock_timestamp()
+WHERE account_digest = $1
+"""
+
 SUCCEED = "DELETE FROM login_delays WHERE account_digest = $1"
 
 
@@ -118,6 +123,12 @@ class PostgresLogInDelays:
         with translated():
             async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
                 await connection.execute(SUCCEED, account)
+
+    async def take_back(self, account: bytes) -> None:
+        """Forget the last attempt of an account."""
+        with translated():
+            async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
+                await connection.execute(TAKE_BACK, account)
 
 
 def _tripped(guard: Guard, rest_s: float) -> GuardTripped:

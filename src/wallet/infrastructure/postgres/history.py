@@ -23,11 +23,14 @@ SELECT e.account_id, e.version, e.instruction_id, e.kind, e.currency, e.posted_d
        d.salt, d.note, d.reference, d.metadata,
        u.id AS party_id, u.handle AS party_handle, u.first_name AS party_first_name,
        left(u.last_name, 1) AS party_initial
-FROM unnest($1::uuid[], $2::bigint[]) AS w (account_id, before_version)
-CROSS JOIN LATERAL (
-    SELECT * FROM entries
-    WHERE account_id = w.account_id AND version < w.before_version AND posted_delta <> 0
-    ORDER BY version DESC LIMIT $3
+FROM (
+    SELECT own.* FROM unnest($1::uuid[], $2::bigint[]) AS w (account_id, before_version)
+    CROSS JOIN LATERAL (
+        SELECT * FROM entries
+        WHERE account_id = w.account_id AND version < w.before_version AND posted_delta <> 0
+        ORDER BY version DESC LIMIT $3
+    ) AS own
+    ORDER BY own.booked_at DESC, own.account_id DESC, own.version DESC LIMIT $3
 ) AS e
 LEFT JOIN details d ON d.account_id = e.account_id AND d.instruction_id = e.instruction_id
 LEFT JOIN accounts a ON a.id = e.counterparty_id

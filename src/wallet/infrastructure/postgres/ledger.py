@@ -46,7 +46,9 @@ LEFT JOIN details d ON d.account_id = i.account_id AND d.instruction_id = i.id
 """
 
 FUNDINGS = """
-SELECT f.* FROM unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, id)
+SELECT f.id, f.account_id, f.owner_id, f.amount, f.currency, f.source, f.status, f.reason,
+       f.created_at, f.decided_at
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (account_id, id)
 JOIN fundings f ON f.account_id = wanted.account_id AND f.id = wanted.id
 """
 

@@ -150,6 +150,10 @@ async def migrate_up(
         return done
     except TimeoutError as error:
         raise MigrationFailed("Another migration has been running for a minute.") from error
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(
+            f"The schema cannot be migrated: {error}. Is WALLET_DATABASE_OWNER_URL the owner's?"
+        ) from error
     finally:
         await connection.close()
 
