@@ -5,6 +5,7 @@ file that holds it. Production refuses unsafe settings, naming the setting and n
 """
 
 import os
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from ipaddress import ip_network
@@ -26,6 +27,7 @@ from wallet.domain.currencies import EXPONENTS
 
 PREFIX = "WALLET_"
 DEFAULT_PORT = 4000
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 SECRET_FILE_SIZE_MAX = 64 * 1024
 
 
@@ -198,6 +200,20 @@ class Settings(BaseSettings):
             parse_limit(value)
         except ValueError:
             raise ValueError("a limit such as 1000/10 seconds") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("origins such as https://app.example.com, separated by commas")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        if not _ORIGIN.match(value):
+            raise ValueError("must be a URL such as https://wallet.example.com")
         return value
 
     @field_validator("database_url", "database_owner_url")

@@ -48,7 +48,9 @@ class Person:
         mails = [m for m in answer.json()["items"] if m["recipient"] == self.email]
         token = re.search(r"^([A-Za-z0-9_-]{43})$", mails[0]["text"], re.MULTILINE)
         assert token is not None
-        done = await self.client.post("/email-verifications", json={"token": token[1]})
+        done = await self.client.post(
+            "/email-verifications", json={"token": token[1]}, headers=self.headers
+        )
         assert done.status_code in {200, 204}, done.text
 
 

@@ -254,7 +254,7 @@ async def test_the_next_owner_of_an_address_is_paid_only_once_they_have_proved_i
     assert (await close(bob)).status_code == 204
     eve = await client.post("/users", json=wish("eve", email=bob.email))
     assert eve.status_code == 201
-    stale = await client.post("/email-verifications", json={"token": old})
+    stale = await client.post("/email-verifications", json={"token": old}, headers=alice.headers)
     assert (stale.status_code, stale.json()["code"]) == (422, "mail-token-invalid")
     paid = await alice.post("/wallets/transfer", {"to_email": bob.email, "amount": 1})
     assert (paid.status_code, paid.json()["code"]) == (404, "recipient-not-found")
@@ -413,14 +413,27 @@ async def test_a_token_of_one_kind_is_worth_nothing_for_the_other(
     wrong_way = {"token": verify, "new_password": NEW_PASSWORD}
     refused = [
         await client.post("/password-resets/confirm", json=wrong_way),
-        await client.post("/email-verifications", json={"token": reset}),
+        await client.post("/email-verifications", json={"token": reset}, headers=alice.headers),
     ]
     assert [r.json()["code"] for r in refused] == ["mail-token-invalid"] * 2
     right_way = {"token": reset, "new_password": NEW_PASSWORD}
     assert (await client.post("/password-resets/confirm", json=right_way)).status_code == 204
     # A reset proves the address too, and spends every other token.
-    spent = await client.post("/email-verifications", json={"token": verify})
+    alice.access_token = (await log_in(client, alice.email, NEW_PASSWORD)).json()["access_token"]
+    spent = await client.post("/email-verifications", json={"token": verify}, headers=alice.headers)
     assert (spent.status_code, spent.json()["code"]) == (422, "mail-token-invalid")
+
+
+async def test_nobody_confirms_an_address_to_a_stranger(client: httpx.AsyncClient) -> None:
+    eve = await sign_up(client, "eve")
+    victim = await sign_up(client, "victim")
+    token = await mailed_token(client, eve.email, "Confirm")
+    body = {"token": token}
+    by_victim = await client.post("/email-verifications", json=body, headers=victim.headers)
+    by_nobody = await client.post("/email-verifications", json=body)
+    assert (by_victim.status_code, by_victim.json()["code"]) == (422, "mail-token-invalid")
+    assert by_nobody.status_code == 401
+    assert (await eve.get("/users/me")).json()["email_verified"] is False
 
 
 async def test_a_reset_token_is_worth_nothing_once_the_password_was_changed(

@@ -690,7 +690,6 @@ ALLOWED = {
     # Names of roles and one database, all constants, given to initdb's single-user server.
     "embedded_postgres/cluster.py",
     # One constant, which asks whether the database answers.
-    "bootstrap/parts.py",
 }
 
 

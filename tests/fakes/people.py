@@ -58,6 +58,7 @@ from wallet.domain.sessions import (
     MailPurpose,
     MailToken,
     MailTokens,
+    Principal,
     RefreshToken,
     Session,
     Sessions,
@@ -412,6 +413,11 @@ def new_secrets() -> Callable[[], str]:
     return lambda: f"secret-{next(numbers):036d}"
 
 
+def owner(profile: Profile) -> Principal:
+    """Return the person of a profile as if they were logged in."""
+    return Principal(profile.user.id, profile.user.id)
+
+
 class Town:
     """All use cases about people, in memory unless told otherwise.
 
@@ -525,7 +531,7 @@ class Town:
         )
         await self.background.drain()
         if verified:
-            await self.credentials.verify_email(self.mailed_token(), HERE.address)
+            await self.credentials.verify_email(owner(profile), self.mailed_token())
         return profile
 
     async def enter(self, name: str = "ada", password: str = PASSWORD) -> Tokens:

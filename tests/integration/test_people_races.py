@@ -46,7 +46,7 @@ async def test_the_whole_life_of_an_account(town: Town) -> None:
     assert changed.wallet_id == profile.wallet_id
     await town.credentials.request_verification(ada)
     await town.background.drain()
-    await town.credentials.verify_email(town.mailed_token(), HERE.address)
+    await town.credentials.verify_email(ada, town.mailed_token())
     found = await town.recipients.look_up(payer, Recipient(email="ada@example.com"))
     assert (found.handle, found.first_name, found.initial) == ("countess", "Augusta", "L")
     await town.credentials.change_password(ada, PASSWORD, OTHER_PASSWORD)
@@ -84,7 +84,7 @@ async def test_everything_at_once_meets_no_deadlock(town: Town) -> None:
     await town.background.drain()
     reset = town.mailed_token()
     found = await outcomes(
-        *(town.credentials.verify_email(verification, HERE.address) for _ in range(3)),
+        *(town.credentials.verify_email(principals[0], verification) for _ in range(3)),
         *(town.credentials.reset_password(reset, OTHER_PASSWORD, HERE.address) for _ in range(3)),
         *(town.log_in.refresh(t.refresh_token, HERE) for t in entered for _ in range(2)),
         *(town.log_in.log_out(p) for p in principals),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from tests.fakes.ledger import MemoryHistory
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town
+from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, owner
 
 from wallet.application.directory import Recipient
 from wallet.application.people import SignUp
@@ -254,7 +254,7 @@ async def test_recipients_are_found_by_id_handle_and_verified_address_only() -> 
     assert await town.recipients.find(payer, Recipient(handle="ADA")) == profile.user.id
     with pytest.raises(RecipientNotFound):
         await town.recipients.find(payer, Recipient(email="ada@example.com"))
-    await town.credentials.verify_email(town.mailed_token(), HERE.address)
+    await town.credentials.verify_email(owner(profile), town.mailed_token())
     assert await town.recipients.find(payer, Recipient(email="Ada@example.com")) == profile.user.id
     assert (await town.recipients.look_up(payer, Recipient(handle="ada"))).first_name == "Ada"
 
@@ -390,7 +390,7 @@ async def test_a_mailed_token_is_bound_to_the_address_it_went_to() -> None:
     town.people_store.users[user.id] = replace(user, email="new@example.com")
     town.people_store.emails = {"new@example.com": user.id}
     with pytest.raises(MailTokenInvalid):
-        await town.credentials.verify_email(verification, HERE.address)
+        await town.credentials.verify_email(owner(profile), verification)
     with pytest.raises(MailTokenInvalid):
         await town.credentials.reset_password(town.mailed_token(), OTHER_PASSWORD, HERE.address)
 
@@ -419,15 +419,15 @@ async def test_a_verification_token_works_once_and_for_thirty_minutes() -> None:
     first = town.mailed_token()
     town.pass_time(minutes=30)
     with pytest.raises(MailTokenInvalid):
-        await town.credentials.verify_email(first, HERE.address)
+        await town.credentials.verify_email(ada, first)
     await town.credentials.request_verification(ada)
     await town.background.drain()
     second = town.mailed_token()
     with pytest.raises(MailTokenInvalid):
         await town.credentials.reset_password(second, OTHER_PASSWORD, HERE.address)
-    await town.credentials.verify_email(second, HERE.address)
+    await town.credentials.verify_email(ada, second)
     with pytest.raises(MailTokenInvalid):
-        await town.credentials.verify_email(second, HERE.address)
+        await town.credentials.verify_email(ada, second)
     with pytest.raises(EmailAlreadyVerified):
         await town.credentials.request_verification(ada)
 

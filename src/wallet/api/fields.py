@@ -66,7 +66,7 @@ Metadata = Annotated[
     ],
     Field(
         max_length=50,
-        description="Up to 50 keys of your own, each with up to 500 characters.",
+        description="Up to 50 keys of your own, of up to 500 characters; both sides see them.",
         examples=[{"order": "4711"}],
     ),
     AfterValidator(_text_map),

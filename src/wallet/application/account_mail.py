@@ -1,5 +1,6 @@
 """The mails of accounts: a single-use token each, kept as a digest, sent after the commit."""
 
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -8,14 +9,15 @@ from wallet.application.background import Background
 from wallet.application.limits import PeopleLimits
 from wallet.application.ports import Mailer, Message, NewSecret
 from wallet.application.unit_of_work import UnitOfWork
+from wallet.domain.errors import Overloaded
 from wallet.domain.guards import Guards, GuardTripped
 from wallet.domain.sessions import MAIL_TOKEN_LIFETIME, MailPurpose, MailToken
 
 _MINUTES = MAIL_TOKEN_LIFETIME.seconds // 60
 VERIFY_SUBJECT = "Confirm your e-mail address"
 VERIFY_TEXT = """\
-Somebody, hopefully you, uses this address for a wallet. To confirm that it is yours, send this
-token to {public_url}/email-verifications within {minutes} minutes:
+Somebody, hopefully you, uses this address for a wallet. To confirm that it is yours, log in and
+send this token to {public_url}/email-verifications within {minutes} minutes:
 
 {token}
 
@@ -88,7 +90,8 @@ class AccountMail:
 
     def post(self, message: Message) -> None:
         """Send a mail without waiting for it: a lost one can be asked for again."""
-        self._background.start(self._mailer.send(message))
+        with suppress(Overloaded):
+            self._background.start(self._mailer.send(message))
 
     async def _keep(
         self, work: UnitOfWork, user_id: UUID, purpose: MailPurpose, address: str, now: datetime

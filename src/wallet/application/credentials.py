@@ -90,13 +90,18 @@ class Credentials:
             await work.commit()
         self._mail.post(message)
 
-    async def verify_email(self, token: str, address: str) -> None:
-        """Verify the address that a token was mailed to; `address` is where the request came from.
+    async def verify_email(self, principal: Principal, token: str) -> None:
+        """Verify the address that a token was mailed to.
+
+        Only for the person whose account it is: otherwise somebody who gets a mail because a
+        stranger signed up with their address could confirm it to the stranger by mistake.
 
         Raises `MailTokenInvalid` or `GuardTripped`.
         """
-        await self._guards.count(self._limits.mail_token, subject_of_address(address))
+        await self._guards.count(self._limits.mail_token, str(principal.user_id))
         taken = await self._peek(token, MailPurpose.VERIFY_EMAIL)
+        if taken.user_id != principal.user_id:
+            raise MailTokenInvalid(field="token")
         async with self._unit_of_work() as work:
             now = self._clock()
             # The person first and tokens second, like everybody else who locks both.

@@ -29,6 +29,11 @@ from wallet.settings import Settings
 APPLICATION = "wallet.bootstrap:application"
 PROTOCOL = "wallet.api.http_protocol:BoundedHttpProtocol"
 
+ONE_LOG_IN = (
+    "Warning: the service logs in as the owner of its tables. Set WALLET_DATABASE_OWNER_URL to the "
+    "owner's log-in and WALLET_DATABASE_URL to another one, which then cannot change the journal."
+)
+
 Say = Callable[[str], object]
 
 
@@ -104,6 +109,8 @@ def serve(settings: Settings, *, say: Say) -> None:
         _check_key(settings, directory)
         with database(settings) as addresses, _metrics_directory():
             asyncio.run(_prepare(settings, addresses))
+            if settings.production and addresses.service_role is None:
+                say(ONE_LOG_IN)
             _hand_over(settings, addresses, directory)
             serving = Serving(APPLICATION, PROTOCOL, settings.host, settings.port, settings.workers)
             if not serve_web(serving, lambda: say(_banner(settings, addresses))):
@@ -133,7 +140,9 @@ def _hand_over(settings: Settings, addresses: DatabaseAddresses, directory: Path
         WALLET_PUBLIC_URL=settings.public_url,
     )
     os.environ.pop("WALLET_DATABASE_URL_FILE", None)
+    # Whoever serves has no business with the owner's log-in.
     os.environ.pop("WALLET_DATABASE_OWNER_URL", None)
+    os.environ.pop("WALLET_DATABASE_OWNER_URL_FILE", None)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from wallet.infrastructure.identifiers import new_id, new_secret, utc_now
 from wallet.infrastructure.mail import FileMailer, SmtpMailer
 from wallet.infrastructure.postgres.guards import PostgresGuards, PostgresLogInDelays
 from wallet.infrastructure.postgres.janitor import Janitor
-from wallet.infrastructure.postgres.pool import Pool, create_pool
+from wallet.infrastructure.postgres.pool import Pool, create_pool, database_ready
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 from wallet.infrastructure.sandbox_gateway import SandboxGateway
 from wallet.infrastructure.security.keys import SigningKey, SigningKeys, load_or_create_key
@@ -226,7 +226,7 @@ async def running_parts(
             ),
             tokens,
             mailer if isinstance(mailer, FileMailer) else None,
-            lambda: _ready(pool),
+            lambda: database_ready(pool),
         )
 
 
@@ -264,12 +264,6 @@ def _start(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait([task])
 
     stack.push_async_callback(end)
-
-
-async def _ready(pool: "Pool") -> Mapping[str, str]:
-    async with pool.acquire(timeout=1.0) as connection:
-        await connection.fetchval("SELECT count(*) FROM wallets WHERE false")
-    return {"database": "ok"}
 
 
 def _mailer(settings: Settings, directory: Path, log: Log) -> Mailer:

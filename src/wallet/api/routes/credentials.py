@@ -122,12 +122,16 @@ async def request_email_verification(request: Request, person: Person) -> Respon
     response_class=Response,
     operation_id="verifyEmail",
     summary="Verify an e-mail address",
-    responses=problem_responses(ValidationFailed, MailTokenInvalid, GuardTripped, *OUTAGES),
+    responses=problem_responses(
+        *SIGNED_IN, ValidationFailed, MailTokenInvalid, GuardTripped, *OUTAGES
+    ),
 )
-async def verify_email(request: Request, body: MailTokenBody) -> Response:
-    """Show the token from the mail: from then on the address can be paid to."""
-    address = client_of(request).address
-    await use_cases(request).credentials.verify_email(body.token, address)
+async def verify_email(request: Request, body: MailTokenBody, person: Person) -> Response:
+    """Show the token from the mail: from then on you can be paid by e-mail address.
+
+    You must be logged in to the account it was mailed for.
+    """
+    await use_cases(request).credentials.verify_email(person, body.token)
     return Response(status_code=204)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from wallet.api import answers
 from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
@@ -56,12 +56,19 @@ class TransactionPage(Answer):
     next_cursor: str | None
 
 
+def _digits(value: object) -> object:
+    """Refuse other ways to write a number that Python knows, such as 1_0 and +5."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("must be a whole number")
+    return value
+
+
 class PageQuery(BaseModel):
     """Which part of a list."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=PAGE_LIMIT_MAX)
+    limit: Annotated[int, BeforeValidator(_digits)] = Field(50, ge=1, le=PAGE_LIMIT_MAX)
     cursor: str | None = Field(None, max_length=CURSOR_LENGTH_MAX)
 
 

@@ -92,7 +92,7 @@ class TransferBody(Body):
         None, description="Both sides see it."
     )
     reference: Annotated[Text, Field(max_length=REFERENCE_LENGTH_MAX)] | None = Field(
-        None, description="A name of your own for this payment."
+        None, description="What this payment is for, such as an invoice; both sides see it."
     )
     metadata: Metadata | None = None
     dry_run: bool = Field(False, description="Answer what would happen, and store nothing.")

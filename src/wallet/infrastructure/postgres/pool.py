@@ -6,6 +6,7 @@ a black-holed connection would hang for ever. Nothing is reset between users of 
 would cost half of each acquire), so nobody may leave session state behind.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ else:
 APPLICATION = "wallet_application"
 VERIFIER = "wallet_verifier"
 JANITOR = "wallet_janitor"
+READY_TIMEOUT_S = 1.0
+
+READY = "SELECT count(*) FROM wallets WHERE false"
 
 
 class PooledConnection(asyncpg.Connection):
@@ -88,6 +92,13 @@ async def create_pool(
         connection_class=PooledConnection,
         server_settings=settings,
     )
+
+
+async def database_ready(pool: "Pool") -> Mapping[str, str]:
+    """Return {"database": "ok"} if the tables can be read; raise what the driver raises."""
+    async with pool.acquire(timeout=READY_TIMEOUT_S) as connection:
+        await connection.fetchval(READY)
+    return {"database": "ok"}
 
 
 def _milliseconds(seconds: float) -> str:
