@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,17 @@ from wallet.infrastructure.postgres.migrations import migrate_up
 from wallet.infrastructure.postgres.pool import Pool, create_pool
 from wallet.infrastructure.telemetry import Logs, configure_logs
 from wallet.settings import Settings
+
+
+async def room_in_window(needs_s: float, window_s: int = 60) -> None:
+    """Wait for the next window of a guard if this one ends within `needs_s` seconds.
+
+    Guards count in fixed windows: a test that runs across the end of one would count anew.
+    """
+    rest_s = window_s - time.time() % window_s
+    if rest_s < needs_s:
+        await asyncio.sleep(rest_s + 0.05)
+
 
 END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
@@ -19,8 +19,19 @@ router = APIRouter(tags=["Transactions"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 
+KEY_EXAMPLE: JsonObject = {
+    "status": "accepted",
+    "kind": "transfer",
+    "id": "0197a6f2-5d10-7e1b-9c44-0d9f7a6b5c21",
+    "resource": "/transactions/0197a6f2-5d10-7e1b-9c44-0d9f7a6b5c21",
+    "refusal": None,
+}
+
+
 class KeyAnswer(Answer):
     """What a key has come to."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [KEY_EXAMPLE]})
 
     status: str = Field(description="unknown, pending, accepted or refused.")
     kind: str | None

@@ -11,7 +11,7 @@ from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Answer, JsonObject
-from wallet.api.money import SIGNED_IN, Balance
+from wallet.api.money import BALANCE_EXAMPLE, SIGNED_IN, Balance
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.state import use_cases
 from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
@@ -30,8 +30,33 @@ class Party(Answer):
     initial: str
 
 
+TRANSACTION_EXAMPLE: JsonObject = {
+    "id": "0197a6f2-5d10-7e1b-9c44-0d9f7a6b5c21",
+    "kind": "transfer",
+    "direction": "out",
+    "status": "completed",
+    "amount": 2500,
+    "currency": "USD",
+    "display": "-25.00 USD",
+    "wallet_id": BALANCE_EXAMPLE["wallet_id"],
+    "counterparty": {
+        "user_id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+        "handle": "bob",
+        "first_name": "Bob",
+        "initial": "B",
+    },
+    "note": "Lunch",
+    "reference": None,
+    "metadata": {},
+    "booked_at": "2026-11-22T12:00:00.123456Z",
+    "balance": BALANCE_EXAMPLE,
+}
+
+
 class Transaction(Answer):
     """One line of your history; `balance` is that of your wallet right after it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [TRANSACTION_EXAMPLE]})
 
     id: str
     kind: str = Field(description="transfer or top-up.")
@@ -51,6 +76,10 @@ class Transaction(Answer):
 
 class TransactionPage(Answer):
     """Some lines, newest first; ask for the rest with `cursor`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [TRANSACTION_EXAMPLE], "next_cursor": None}]}
+    )
 
     items: list[Transaction]
     next_cursor: str | None

@@ -42,6 +42,10 @@ class Wallet(Balance):
 class WalletList(Answer):
     """All of a person's wallets; there are never more than there are currencies."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [WALLET_EXAMPLE], "next_cursor": None}]}
+    )
+
     items: list[Wallet]
     next_cursor: None = None
 

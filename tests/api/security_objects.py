@@ -1,0 +1,99 @@
+"""What the service answers, and by whom it may be asked."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from tests.conftest import Service
+
+# Everything the service answers, by who may ask for it. PUBLIC needs nothing, OWN speaks only of
+# the caller, NAMED names something by an id or a key, in path, query or body.
+PUBLIC = {
+    "POST /users": "signUp",
+    "POST /users/login": "logIn",
+    "POST /users/refresh": "refreshTokens",
+    "POST /password-resets": "requestPasswordReset",
+    "POST /password-resets/confirm": "resetPassword",
+    "POST /oauth/token": "issueToken",
+    "GET /.well-known/jwks.json": "listSigningKeys",
+    "GET /health/live": "getLiveness",
+    "GET /health/ready": "getReadiness",
+    "GET /metrics": "getMetrics",
+    "GET /problems/{code}": "getProblem",
+}
+
+
+OWN = {
+    "POST /email-verifications": "verifyEmail",
+    "GET /wallets/my-balance": "getBalance",
+    "POST /wallets/topup": "createTopUp",
+    "GET /wallets": "listWallets",
+    "POST /wallets": "openWallet",
+    "POST /users/logout": "logOut",
+    "GET /users/me/sessions": "listSessions",
+    "GET /users/me": "getProfile",
+    "DELETE /users/me": "closeAccount",
+    "PATCH /users/me": "updateProfile",
+    "GET /users/me/export": "exportData",
+    "POST /users/me/password": "changePassword",
+    "POST /users/me/email-verification": "requestEmailVerification",
+}
+
+
+NAMED = {
+    "POST /wallets/transfer": "createTransfer",
+    "GET /transactions": "listTransactions",
+    "GET /transactions/{id}": "getTransaction",
+    "GET /idempotency-keys/{key}": "getIdempotencyKey",
+    "DELETE /users/me/sessions/{session_id}": "revokeSession",
+    "GET /recipients": "findRecipient",
+}
+
+
+INVENTORY = PUBLIC | OWN | NAMED
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return every operation of a document by `METHOD /path`."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def document_of(service: Service) -> dict[str, Any]:
+    document: dict[str, Any] = service.app.openapi()
+    return document
+
+
+def body_schema(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the schema of an operation's JSON body."""
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" not in content:
+        return None
+    name = content["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+    schema: dict[str, Any] = document["components"]["schemas"][name]
+    return schema
+
+
+def example_of(operation_id: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a body that is valid as far as its shape goes."""
+    examples = schema.get("examples") or [{"currency": "EUR"}]
+    return dict(examples[0])
+
+
+# Function level: no token, and tokens that claim more than they may.
+
+
+async def call(
+    client: httpx.AsyncClient, document: dict[str, Any], place: str, headers: dict[str, str]
+) -> httpx.Response:
+    """Call an operation with the body of its example and an id that leads nowhere."""
+    operation = operations(document)[place]
+    method, _, path = place.partition(" ")
+    path = re.sub(r"\{[a-z_]+\}", str(uuid4()), path)
+    schema = body_schema(document, operation)
+    content = None if schema is None else example_of(operation["operationId"], schema)
+    return await client.request(method, path, json=content, headers=headers)

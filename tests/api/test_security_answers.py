@@ -1,0 +1,300 @@
+"""What answers show and bodies may say: secrets and mass assignment."""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import httpx
+from jose import jws
+from tests.api.people import PASSWORD, Person, sign_up, sign_up_with
+from tests.api.security_objects import (
+    INVENTORY,
+    NAMED,
+    OWN,
+    body_schema,
+    call,
+    document_of,
+    example_of,
+    operations,
+)
+from tests.conftest import Service
+
+
+def segments(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and claims of a token."""
+    header, body, _ = token.split(".")
+    found = [json.loads(base64.urlsafe_b64decode(part + "==")) for part in (header, body)]
+    return found[0], found[1]
+
+
+def forged_tokens(service: Service, person: Person) -> dict[str, str]:
+    """Return tokens of a person that claim a role, signed by nobody and by our own key."""
+    header, claims = segments(person.access_token)
+    wanted = claims | {"role": "admin", "roles": ["admin"], "is_admin": True, "scope": "admin"}
+    unsigned = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in (header, wanted)
+    ]
+    key: Any = service.app.state.tokens._keys.current.private
+    headers = {"kid": header["kid"], "typ": header["typ"]}
+    return {
+        "signature of another token": ".".join([*unsigned, person.access_token.split(".")[2]]),
+        "no signature": ".".join([*unsigned, ""]),
+        "our own signature": jws.sign(wanted, key, headers=headers, algorithm="ES256"),
+    }
+
+
+async def test_a_token_that_claims_a_role_is_refused_everywhere(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    eve = await sign_up(client, "eve")
+    document = document_of(service)
+    for name, token in forged_tokens(service, eve).items():
+        for place in (*OWN, *NAMED):
+            headers = {"authorization": f"Bearer {token}"}
+            answer = await call(client, document, place, headers)
+            assert (answer.status_code, answer.json()["code"]) == (401, "token-invalid"), (
+                name, place,
+            )  # fmt: skip
+
+
+# Mass assignment.
+
+UNWANTED: dict[str, object] = {
+    "id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+    "user_id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+    "owner": "eve",
+    "owner_id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+    "wallet_id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+    "from_wallet_id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+    "role": "admin",
+    "is_admin": True,
+    "is_shop_owner": True,
+    "balance": 10**9,
+    "posted": 10**9,
+    "floor": -(10**9),
+    "frozen": 0,
+    "status": "completed",
+    "version": 1,
+    "email_verified": True,
+    "email_verified_at": "2026-11-22T12:00:00Z",
+    "password_hash": "x",
+    "created_at": "2026-11-22T12:00:00Z",
+    "booked_at": "2026-11-22T12:00:00Z",
+    "default_currency": "EUR",
+    "fee": 0,
+    "source": "sandbox",
+    "__proto__": {"role": "admin"},
+    "constructor": {"role": "admin"},
+}
+
+
+BODIES = {
+    "createTransfer", "createTopUp", "openWallet", "logIn", "refreshTokens", "signUp",
+    "closeAccount", "updateProfile", "changePassword", "verifyEmail", "requestPasswordReset",
+    "resetPassword",
+}  # fmt: skip
+
+
+async def test_every_body_refuses_every_field_that_it_does_not_ask_for(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    eve = await sign_up(client, "eve")
+    document = document_of(service)
+    tried = set()
+    for place, operation in operations(document).items():
+        schema = body_schema(document, operation)
+        if schema is None:
+            continue
+        tried.add(operation["operationId"])
+        assert schema["additionalProperties"] is False
+        method, _, path = place.partition(" ")
+        extra = {name: value for name, value in UNWANTED.items() if name != "frozen"}
+        for name in ("role", "__proto__"):
+            body = example_of(operation["operationId"], schema) | {name: UNWANTED[name]}
+            answer = await client.request(method, path, json=body, headers=eve.headers)
+            assert answer.status_code == 422, (place, name)
+            assert {"field": name, "code": "extra-forbidden"}.items() <= (
+                answer.json()["errors"][0].items()
+            )
+        # All of them at once, and the answer names each (up to twenty) rather than one.
+        body = example_of(operation["operationId"], schema) | extra
+        answer = await client.request(method, path, json=body, headers=eve.headers)
+        assert answer.status_code == 422, place
+        named = [error["field"] for error in answer.json()["errors"]]
+        assert named == list(extra)[:20], place
+    assert tried == BODIES
+    profile = (await eve.get("/users/me")).json()
+    assert (profile["email_verified"], profile["default_currency"]) == (False, "USD")
+    assert (await eve.get("/wallets/my-balance")).json()["posted"] == 0
+
+
+async def test_every_query_that_takes_parameters_refuses_others(client: httpx.AsyncClient) -> None:
+    eve = await sign_up(client, "eve")
+    for path in (
+        "/wallets/my-balance?owner_id=0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+        "/wallets/my-balance?wallet_id=0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+        "/transactions?user_id=0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
+        "/transactions?sort=booked_at;DROP TABLE entries",
+        "/recipients?handle=eve&role=admin",
+    ):
+        answer = await eve.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed"), path
+
+
+async def test_metadata_is_the_payers_own_and_changes_nothing_else(
+    client: httpx.AsyncClient,
+) -> None:
+    eve = await sign_up_with(client, "eve", 1_000)
+    await sign_up(client, "bob")
+    metadata = {"amount": "0", "__proto__": "x", "status": "pending", "role": "admin"}
+    body = {"to_handle": "bob", "amount": 10, "metadata": metadata}
+    answer = (await eve.post("/wallets/transfer", body)).json()
+    assert answer["metadata"] == metadata
+    assert (answer["amount"], answer["status"], answer["balance"]["posted"]) == (
+        10, "completed", 990,
+    )  # fmt: skip
+
+
+# Over-exposure: what no answer may hold.
+
+FORBIDDEN_NAMES = re.compile(r"password|hash|secret|salt|digest|fingerprint|private|role|floor")
+
+
+TOKENS_ARE_THE_ANSWER = {"logIn", "refreshTokens", "issueToken"}
+
+
+def names_in(value: object) -> Iterator[str]:
+    """Yield every name of every object in a JSON value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from names_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from names_in(inner)
+
+
+async def mailed_token(client: httpx.AsyncClient, email: str, subject: str) -> str:
+    """Return the token of the newest mail with this subject."""
+    for _ in range(100):
+        answer = await client.get("/dev/mail", params={"recipient": email})
+        for mail in answer.json()["items"]:
+            if subject in mail["subject"]:
+                token = re.search(r"^[A-Za-z0-9_-]{43}$", mail["text"], re.MULTILINE)
+                assert token is not None
+                return token[0]
+        await asyncio.sleep(0.02)
+    raise AssertionError("no such mail")
+
+
+async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
+    """Use every operation once as it is meant to be used; return the answers by operation."""
+    new = "eleven paper boats by noon"
+    alice = await sign_up(client, "alice")
+    said: dict[str, httpx.Response] = {}
+    sign_up_body = {
+        "first_name": "Bob", "last_name": "Tester", "email": "bob@example.com",
+        "password": PASSWORD, "handle": "bob",
+    }  # fmt: skip
+    said["signUp"] = await client.post("/users", json=sign_up_body)
+    log_in = {"email": alice.email, "password": PASSWORD}
+    said["logIn"] = await client.post("/users/login", json=log_in)
+    refresh = {"refresh_token": said["logIn"].json()["refresh_token"]}
+    said["refreshTokens"] = await client.post("/users/refresh", json=refresh)
+    form = {"grant_type": "password", "username": alice.email, "password": PASSWORD}
+    said["issueToken"] = await client.post("/oauth/token", data=form)
+    said["createTopUp"] = await alice.top_up(500, key="top-up")
+    body = {"to_handle": "bob", "amount": 500, "note": "n", "metadata": {"a": "b"}}
+    said["createTransfer"] = await alice.post("/wallets/transfer", body, "pay")
+    said["openWallet"] = await alice.post("/wallets", {"currency": "EUR"})
+    paid = said["createTransfer"].json()["id"]
+    for operation_id, path in {
+        "getBalance": "/wallets/my-balance",
+        "listWallets": "/wallets",
+        "listTransactions": "/transactions",
+        "getTransaction": f"/transactions/{paid}",
+        "getIdempotencyKey": "/idempotency-keys/pay",
+        "listSessions": "/users/me/sessions",
+        "getProfile": "/users/me",
+        "exportData": "/users/me/export",
+        "findRecipient": "/recipients?handle=bob",
+        "listSigningKeys": "/.well-known/jwks.json",
+        "getLiveness": "/health/live",
+        "getReadiness": "/health/ready",
+        "getMetrics": "/metrics",
+        "getProblem": "/problems/insufficient-funds",
+    }.items():
+        said[operation_id] = await alice.get(path)
+    said["updateProfile"] = await client.patch(
+        "/users/me", json={"first_name": "Alys"}, headers=alice.headers
+    )
+    said["requestEmailVerification"] = await alice.post("/users/me/email-verification", {})
+    token = await mailed_token(client, alice.email, "Confirm")
+    said["verifyEmail"] = await client.post(
+        "/email-verifications", json={"token": token}, headers=alice.headers
+    )
+    reset = {"email": alice.email}
+    said["requestPasswordReset"] = await client.post("/password-resets", json=reset)
+    sessions = said["listSessions"].json()["items"]
+    other = next(s["id"] for s in sessions if not s["current"])
+    path = f"/users/me/sessions/{other}"
+    said["revokeSession"] = await client.delete(path, headers=alice.headers)
+    change = {"current_password": PASSWORD, "new_password": new}
+    said["changePassword"] = await alice.post("/users/me/password", change)
+    said["logOut"] = await client.post("/users/logout", headers=alice.headers)
+    await client.post("/password-resets", json={"email": "bob@example.com"})
+    token = await mailed_token(client, "bob@example.com", "password")
+    body = {"token": token, "new_password": new}
+    said["resetPassword"] = await client.post("/password-resets/confirm", json=body)
+    carol = await sign_up(client, "carol")
+    said["closeAccount"] = await client.request(
+        "DELETE", "/users/me", json={"password": PASSWORD}, headers=carol.headers
+    )
+    return said
+
+
+async def test_no_answer_of_any_operation_holds_a_secret(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    said = await every_answer(client)
+    assert set(said) == set(INVENTORY.values())
+    connection = await asyncpg.connect(service.database.superuser_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT password_hash AS word FROM users WHERE password_hash IS NOT NULL "
+            "UNION ALL SELECT encode(salt, 'hex') FROM details "
+            "UNION ALL SELECT encode(digest, 'hex') FROM refresh_tokens "
+            "UNION ALL SELECT encode(digest, 'hex') FROM mail_tokens"
+        )
+    finally:
+        await connection.close()
+    words = [row["word"] for row in rows]
+    assert len(words) > 8
+    for operation_id, answer in said.items():
+        assert answer.is_success, (operation_id, answer.text)
+        for secret in (PASSWORD, "argon2", *words):
+            assert secret not in answer.text, operation_id
+        if answer.headers.get("content-type") != "application/json":
+            continue
+        found = {name for name in names_in(answer.json()) if FORBIDDEN_NAMES.search(name)}
+        assert found == set(), operation_id
+        held = {name for name in names_in(answer.json()) if "token" in name}
+        assert bool(held - {"token_type"}) == (operation_id in TOKENS_ARE_THE_ANSWER), operation_id
+
+
+async def test_no_schema_of_an_answer_names_a_secret(service: Service) -> None:
+    schemas = document_of(service)["components"]["schemas"]
+    answers = {name: schema for name, schema in schemas.items() if not name.endswith("Body")}
+    assert {"ProfileAnswer", "Transaction", "RecipientAnswer"} <= set(answers)
+    for name, schema in answers.items():
+        found = [field for field in schema["properties"] if FORBIDDEN_NAMES.search(field)]
+        assert found == [], name
+    for name, schema in schemas.items():
+        for field, property_ in schema["properties"].items():
+            if "password" in field or (field.endswith("refresh_token") and name.endswith("Body")):
+                assert property_["writeOnly"] is True, (name, field)
