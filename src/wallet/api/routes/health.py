@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from wallet.api.dependencies import client_of
 from wallet.api.problems import problem_responses
@@ -56,11 +56,17 @@ class EdgeServices:
 class Liveness(BaseModel):
     """The process answers."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
+
     status: str = "alive"
 
 
 class Readiness(BaseModel):
     """Every part that requests need answers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "ready", "checks": {"database": "ok"}}]}
+    )
 
     status: str = "ready"
     checks: Mapping[str, str]

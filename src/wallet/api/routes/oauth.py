@@ -37,6 +37,7 @@ _ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "examples": [{"error": "invalid_grant", "error_description": "The password is wrong."}],
 }
 _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
@@ -58,6 +59,7 @@ _FORM_SCHEMA: dict[str, Any] = {
         "refresh_token": {"type": "string"},
         "scope": {"type": "string", "description": "Ignored."},
     },
+    "examples": [{"grant_type": "refresh_token", "refresh_token": "PDaKQVoD2mTDV5Vu8lDXxg"}],
 }
 
 

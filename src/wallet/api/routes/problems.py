@@ -3,16 +3,27 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import ConfigDict
 
-from wallet.api.fields import Answer
+from wallet.api.fields import Answer, JsonObject
 from wallet.api.problems import ValidationFailed, problem_responses, status_of
 from wallet.domain.errors import NotFound, WalletError
 
 router = APIRouter(tags=["Operations"])
 
 
+KIND_EXAMPLE: JsonObject = {
+    "code": "insufficient-funds",
+    "title": "The wallet does not hold enough available money",
+    "status": 422,
+    "description": "The wallet does not hold enough available money.",
+}
+
+
 class ProblemKind(Answer):
     """What a code means."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [KIND_EXAMPLE]})
 
     code: str
     title: str

@@ -69,8 +69,21 @@ class TokensAnswer(Answer):
     expires_in: int = Field(description="How long the access token is good for, in seconds.")
 
 
+SESSION_EXAMPLE: JsonObject = {
+    "id": "0197a6f2-4e2b-7d11-a0c3-9b8a7c6d5e4f",
+    "created_at": "2026-11-22T11:57:00.123456Z",
+    "last_used_at": "2026-11-22T11:57:00.123456Z",
+    "expires_at": "2026-12-22T11:57:00.123456Z",
+    "user_agent": "curl/8.5.0",
+    "address": "203.0.113.7",
+    "current": True,
+}
+
+
 class SessionAnswer(Answer):
     """Somewhere you are logged in."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SESSION_EXAMPLE]})
 
     id: str
     created_at: str
@@ -83,6 +96,10 @@ class SessionAnswer(Answer):
 
 class SessionList(Answer):
     """Where you are logged in; there are never more than 50."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [SESSION_EXAMPLE], "next_cursor": None}]}
+    )
 
     items: list[SessionAnswer]
     next_cursor: None = None

@@ -162,8 +162,20 @@ class RecipientAnswer(Answer):
     initial: str = Field(description="The first character of the last name.")
 
 
+EXPORT_EXAMPLE: JsonObject = {
+    "exported_at": "2026-11-22T12:00:00.123456Z",
+    "profile": PROFILE_EXAMPLE,
+    "handles": ["ada"],
+    "sessions": [],
+    "wallets": [],
+    "transactions": [],
+}
+
+
 class ExportAnswer(Answer):
     """Everything that is held about you; `transactions` are as in GET /transactions."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXPORT_EXAMPLE]})
 
     exported_at: str
     profile: JsonObject
