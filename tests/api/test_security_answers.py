@@ -39,7 +39,7 @@ def forged_tokens(service: Service, person: Person) -> dict[str, str]:
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
         for part in (header, wanted)
     ]
-    key: Any = service.app.state.tokens._keys.current.private
+    key: Any = service.app.state.use_cases.log_in._tokens._keys.current.private
     headers = {"kid": header["kid"], "typ": header["typ"]}
     return {
         "signature of another token": ".".join([*unsigned, person.access_token.split(".")[2]]),

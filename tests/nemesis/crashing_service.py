@@ -13,6 +13,8 @@ import uvicorn
 from tests.conftest import settings_of
 
 import wallet.application.top_ups
+import wallet.bootstrap.ground
+import wallet.bootstrap.money
 import wallet.bootstrap.parts
 from wallet.bootstrap.worker import build_application
 from wallet.domain.funding import Funding, GatewayAnswer, Verdict
@@ -84,7 +86,8 @@ def main() -> None:
     # Nobody waits ten seconds in a test for what the service does after ten seconds.
     wallet.application.top_ups.RESUME_AFTER_S = 0.5
     wallet.bootstrap.parts.RESUME_EVERY_S = 0.2
-    setattr(wallet.bootstrap.parts, PostgresUnitOfWork.__name__, _MortalUnitOfWork)
+    for room in (wallet.bootstrap.ground, wallet.bootstrap.money):
+        setattr(room, PostgresUnitOfWork.__name__, _MortalUnitOfWork)
     app = build_application(
         settings_of(),
         database_url=url,

@@ -1,8 +1,8 @@
 """The composition root: settings in, running service out; the one room that knows everyone.
 
-`parts` builds what one process needs, `worker` makes the application that uvicorn serves, `parent`
-owns the embedded database, the keys and the migration and starts the workers, and `commands` are
-what the command line runs besides.
+`ground`, `people`, `money` and `parts` build what one process needs, `worker` makes the application
+that uvicorn serves, `parent` owns the embedded database, the keys and the migration and starts the
+workers, and `commands` are what the command line runs besides.
 """
 
 from wallet.bootstrap.commands import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from wallet.bootstrap.parts import signing_keys
+from wallet.bootstrap.people import signing_keys
 from wallet.infrastructure.embedded_postgres import (
     EmbeddedPostgres,
     EmbeddedPostgresFailed,

@@ -74,7 +74,6 @@ def build_application(
             gateway=gateway,
         ) as parts:
             app.state.use_cases = parts.use_cases
-            app.state.tokens = parts.tokens
             app.state.mailbox = parts.mailbox
             app.state.edge = EdgeServices(
                 parts.ready,

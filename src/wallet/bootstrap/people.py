@@ -1,0 +1,197 @@
+"""The half of the application that is about people: accounts, sessions, tokens and mail."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from wallet.application.account_mail import AccountMail
+from wallet.application.authentication import Authentication
+from wallet.application.background import Background
+from wallet.application.credentials import Credentials
+from wallet.application.limits import PeopleLimits
+from wallet.application.log_in import LogIn
+from wallet.application.password_checks import PasswordChecks
+from wallet.application.people import People
+from wallet.application.ports import Mailer
+from wallet.application.recipients import Recipients
+from wallet.application.revocations import Revocations
+from wallet.application.staff import Staff
+from wallet.bootstrap.ground import Ground
+from wallet.domain.guards import Guard
+from wallet.domain.money import currency_of
+from wallet.infrastructure.identifiers import new_id, new_secret, utc_now
+from wallet.infrastructure.mail import FileMailer, SmtpMailer
+from wallet.infrastructure.postgres.guards import PostgresGuards, PostgresLogInDelays
+from wallet.infrastructure.security.keys import SigningKey, SigningKeys, load_or_create_key
+from wallet.infrastructure.security.passwords import Argon2Passwords
+from wallet.infrastructure.security.tokens import JwtTokens
+from wallet.settings import Settings
+
+AUDIENCE = "wallet"
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleParts:
+    """Use cases about people, and what runs beside them."""
+
+    people: People
+    credentials: Credentials
+    log_in: LogIn
+    recipients: Recipients
+    staff: Staff
+    revocations: Revocations
+    tokens: JwtTokens
+    mailbox: FileMailer | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What the use cases share."""
+
+    guards: PostgresGuards
+    limits: PeopleLimits
+    hasher: Argon2Passwords
+    checks: PasswordChecks
+    background: Background
+    mail: AccountMail
+    revocations: Revocations
+    tokens: JwtTokens
+
+
+def people_parts(ground: Ground) -> PeopleParts:
+    """Build the half that is about people."""
+    mailer = _mailer(ground)
+    tools = _tools(ground, mailer)
+    people = _people(ground, tools)
+    return PeopleParts(
+        people=people,
+        credentials=_credentials(ground, tools),
+        log_in=_log_in(ground, tools),
+        recipients=Recipients(
+            unit_of_work=ground.unit_of_work, guards=tools.guards, limits=tools.limits
+        ),
+        staff=Staff(unit_of_work=ground.unit_of_work, people=people, clock=utc_now, new_id=new_id),
+        revocations=tools.revocations,
+        tokens=tools.tokens,
+        mailbox=mailer if isinstance(mailer, FileMailer) else None,
+    )
+
+
+def signing_keys(settings: Settings, directory: Path) -> SigningKeys:
+    """Return the keys of the settings, or in development the one kept in the data directory.
+
+    Raises `SigningKeyInvalid`, naming the setting.
+    """
+    if settings.signing_key is None:
+        return SigningKeys(load_or_create_key(directory / "signing-key.pem"))
+    current = SigningKey.of_pem(settings.signing_key.get_secret_value(), "WALLET_SIGNING_KEY")
+    previous: tuple[SigningKey, ...] = ()
+    if settings.previous_signing_key is not None:
+        pem = settings.previous_signing_key.get_secret_value()
+        previous = (SigningKey.of_pem(pem, "WALLET_PREVIOUS_SIGNING_KEY"),)
+    return SigningKeys(current, previous)
+
+
+def _tools(ground: Ground, mailer: Mailer) -> _Tools:
+    settings = ground.settings
+    background = Background(ground.report)
+    ground.stack.push_async_callback(background.drain)
+    hasher = Argon2Passwords(threads=settings.hashing_threads)
+    ground.stack.callback(hasher.close)
+    guards, limits = PostgresGuards(ground.pool), _limits(settings)
+    return _Tools(
+        guards=guards,
+        limits=limits,
+        hasher=hasher,
+        checks=PasswordChecks(hasher=hasher, delays=PostgresLogInDelays(ground.pool)),
+        background=background,
+        mail=AccountMail(
+            mailer=mailer,
+            background=background,
+            guards=guards,
+            limits=limits,
+            new_secret=new_secret,
+            public_url=settings.public_url,
+        ),
+        revocations=Revocations(
+            unit_of_work=ground.unit_of_work, clock=utc_now, report=ground.report
+        ),
+        tokens=JwtTokens(
+            keys=signing_keys(settings, ground.directory),
+            issuer=settings.public_url,
+            audience=AUDIENCE,
+        ),
+    )
+
+
+def _people(ground: Ground, tools: _Tools) -> People:
+    return People(
+        unit_of_work=ground.unit_of_work,
+        guards=tools.guards,
+        hasher=tools.hasher,
+        password_checks=tools.checks,
+        mail=tools.mail,
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_id=new_id,
+        default_currency=currency_of(ground.settings.default_currency),
+        limits=tools.limits,
+        password_length_min=ground.settings.password_length_min,
+    )
+
+
+def _credentials(ground: Ground, tools: _Tools) -> Credentials:
+    return Credentials(
+        unit_of_work=ground.unit_of_work,
+        guards=tools.guards,
+        hasher=tools.hasher,
+        password_checks=tools.checks,
+        mail=tools.mail,
+        background=tools.background,
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_id=new_id,
+        limits=tools.limits,
+        password_length_min=ground.settings.password_length_min,
+    )
+
+
+def _log_in(ground: Ground, tools: _Tools) -> LogIn:
+    settings = ground.settings
+    return LogIn(
+        unit_of_work=ground.unit_of_work,
+        guards=tools.guards,
+        hasher=tools.hasher,
+        password_checks=tools.checks,
+        tokens=tools.tokens,
+        authentication=Authentication(
+            tokens=tools.tokens, revocations=tools.revocations, clock=utc_now
+        ),
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_id=new_id,
+        new_secret=new_secret,
+        limits=tools.limits,
+        access_lifetime=timedelta(seconds=settings.access_token_lifetime_s),
+        session_lifetime=timedelta(days=settings.session_lifetime_days),
+    )
+
+
+def _mailer(ground: Ground) -> Mailer:
+    settings = ground.settings
+    if settings.smtp_url is not None:
+        return SmtpMailer.of_url(settings.smtp_url.get_secret_value(), settings.mail_from)
+    return FileMailer(ground.directory / "mail", log=ground.log)
+
+
+def _limits(settings: Settings) -> PeopleLimits:
+    limits = PeopleLimits()
+    return limits._replace(
+        sign_up=_with_limit(limits.sign_up, settings.sign_up_limit),
+        log_in=_with_limit(limits.log_in, settings.log_in_limit),
+        failed_recipient=_with_limit(limits.failed_recipient, settings.recipient_miss_limit),
+    )
+
+
+def _with_limit(guard: Guard, limit: int) -> Guard:
+    return Guard(guard.name, limit, guard.window_s)
