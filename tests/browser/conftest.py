@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the whole session: while it lives, its event loop counts as running in this thread.
     playwright_api = pytest.importorskip("playwright.sync_api", reason="NO PLAYWRIGHT: not tested")
     executable = chromium()
     with playwright_api.sync_playwright() as playwright:
