@@ -96,6 +96,12 @@ def test_metrics_sum_all_workers_and_a_dead_worker_is_replaced(directory: Path) 
         while len([p for p in workers() if p != before[0]]) < 2:
             assert time.monotonic() < deadline_s, "the worker was not replaced"
             time.sleep(0.1)
+        alive = workers()
+        directory_of_metrics = Path(psutil.Process(alive[0]).environ()["PROMETHEUS_MULTIPROC_DIR"])
+        assert list(directory_of_metrics.glob(f"gauge_live*_{before[1]}.db"))
+        while list(directory_of_metrics.glob(f"gauge_live*_{before[0]}.db")):
+            assert time.monotonic() < deadline_s, "the dead worker's gauges still count"
+            time.sleep(0.1)
         assert service.stop() == 0
 
 

@@ -6,6 +6,11 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from wallet.domain.money import AMOUNT_MAX
+from wallet.domain.transfers import (
+    METADATA_KEY_LENGTH_MAX,
+    METADATA_KEYS_MAX,
+    METADATA_VALUE_LENGTH_MAX,
+)
 
 
 class Body(BaseModel):
@@ -61,11 +66,11 @@ DefaultedCurrency = Annotated[
 UserId = Annotated[UUID, Strict(strict=False)]
 Metadata = Annotated[
     dict[
-        Annotated[str, Field(min_length=1, max_length=50)],
-        Annotated[str, Field(max_length=500)],
+        Annotated[str, Field(min_length=1, max_length=METADATA_KEY_LENGTH_MAX)],
+        Annotated[str, Field(max_length=METADATA_VALUE_LENGTH_MAX)],
     ],
     Field(
-        max_length=50,
+        max_length=METADATA_KEYS_MAX,
         description="Up to 50 keys of your own, of up to 500 characters; both sides see them.",
         examples=[{"order": "4711"}],
     ),

@@ -35,9 +35,6 @@ Rendered = tuple[int, bytes, Headers]
 LogCrash = Callable[..., object]
 
 MEDIA_TYPE = "application/problem+json"
-STANDARD_MEMBERS = frozenset(
-    {"type", "title", "status", "detail", "instance", "code", "request_id"}
-)
 FIELD_ERRORS_MAX = 20
 URI_CHARACTERS = "/:@!$&'()*+,;=~"
 FIELD_LENGTH_MAX = 100

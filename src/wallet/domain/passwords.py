@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from wallet.domain.errors import Invalid
 
 PASSWORD_LENGTH_MIN = 15
-PASSWORD_LENGTH_MIN_WITH_SECOND_FACTOR = 8
 PASSWORD_LENGTH_MAX = 128
 UNPREDICTABLE_MIN = 4
 _CONTEXT_WORD_LENGTH_MIN = 3

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol, Self
 from uuid import UUID
 
-from wallet.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from wallet.domain.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from wallet.domain.history import Counterparty
 from wallet.domain.money import Currency
 
@@ -93,12 +93,6 @@ class EmailAlreadyVerified(Conflict):
     """The e-mail address is verified already."""
 
     code = "email-already-verified"
-
-
-class UserNotFound(NotFound):
-    """There is no such person."""
-
-    code = "user-not-found"
 
 
 class AccountClosed(Unauthenticated):

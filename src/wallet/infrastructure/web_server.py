@@ -18,6 +18,8 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from wallet.infrastructure.telemetry import forget_process
+
 GRACE_S = 8
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
@@ -69,6 +71,23 @@ class _AnnouncedWorkers(Multiprocess):
         ready = [p.wait_until_ready(START_TIMEOUT_S, self.should_exit) for p in self.processes]
         if all(ready):
             self._announce()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace dead workers, and forget what they said of themselves in the metrics."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        self._forget(before)
+
+    def restart_all(self) -> None:
+        """Replace each worker by a new one, likewise."""
+        before = {process.pid for process in self.processes}
+        super().restart_all()
+        self._forget(before)
+
+    def _forget(self, before: set[int | None]) -> None:
+        for pid in before - {process.pid for process in self.processes}:
+            if pid is not None:
+                forget_process(pid)
 
 
 def serve(serving: Serving, announce: Callable[[], object]) -> bool:

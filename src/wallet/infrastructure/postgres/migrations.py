@@ -35,7 +35,6 @@ HAVE_TABLE = "SELECT to_regclass('schema_migrations') IS NOT NULL"
 RECORD = "INSERT INTO schema_migrations (number, name, sha256) VALUES ($1, $2, $3)"
 FORGET = "DELETE FROM schema_migrations WHERE number = $1"
 TRY_LOCK = "SELECT pg_try_advisory_lock($1)"
-UNLOCK = "SELECT pg_advisory_unlock($1)"
 TABLES = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'schema_migrations'
