@@ -15,9 +15,9 @@ WORKDIR /build
 # come from the same lock, and only hashes that stand in it are accepted.
 COPY requirements.lock requirements-node.lock ./
 RUN python -m venv /opt/build
-RUN /opt/build/bin/pip install --quiet --require-hashes -r requirements.lock
+RUN /opt/build/bin/pip install --quiet --no-deps --require-hashes -r requirements.lock
 RUN python -m venv --without-pip /opt/wallet
-RUN /opt/build/bin/pip --python /opt/wallet/bin/python install --quiet --require-hashes -r requirements.lock
+RUN /opt/build/bin/pip --python /opt/wallet/bin/python install --quiet --no-deps --require-hashes -r requirements.lock
 
 # The pages of the API document change less often than the service, so they are built before it.
 COPY web/ web/
