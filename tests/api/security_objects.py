@@ -43,6 +43,7 @@ OWN = {
 
 NAMED = {
     "POST /wallets/transfer": "createTransfer",
+    "POST /transfers/batch": "createTransferBatch",
     "GET /transactions": "listTransactions",
     "GET /transactions/{id}": "getTransaction",
     "GET /idempotency-keys/{key}": "getIdempotencyKey",

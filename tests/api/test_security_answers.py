@@ -94,7 +94,7 @@ UNWANTED: dict[str, object] = {
 
 
 BODIES = {
-    "createTransfer", "createTopUp", "openWallet", "logIn", "refreshTokens", "signUp",
+    "createTransfer", "createTransferBatch", "createTopUp", "openWallet", "logIn", "refreshTokens", "signUp",
     "closeAccount", "updateProfile", "changePassword", "verifyEmail", "requestPasswordReset",
     "resetPassword",
 }  # fmt: skip
@@ -209,8 +209,10 @@ async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
     form = {"grant_type": "password", "username": alice.email, "password": PASSWORD}
     said["issueToken"] = await client.post("/oauth/token", data=form)
     said["createTopUp"] = await alice.top_up(500, key="top-up")
-    body = {"to_handle": "bob", "amount": 500, "note": "n", "metadata": {"a": "b"}}
+    body = {"to_handle": "bob", "amount": 499, "note": "n", "metadata": {"a": "b"}}
     said["createTransfer"] = await alice.post("/wallets/transfer", body, "pay")
+    batch = {"transfers": [{"to_handle": "bob", "amount": 1}], "atomic": True}
+    said["createTransferBatch"] = await alice.post("/transfers/batch", batch, "batch")
     said["openWallet"] = await alice.post("/wallets", {"currency": "EUR"})
     paid = said["createTransfer"].json()["id"]
     for operation_id, path in {

@@ -38,7 +38,7 @@ PAGES = {
 DEVELOPMENT_PAGES = PAGES | {"GET /dev/mail"}
 
 
-NAMES_A_THING = re.compile(r"(^|_)(id|ids|key|cursor|handle|email)$")
+NAMES_A_THING = re.compile(r"(^|_)(id|ids|key|cursor|handle|email|transfers)$")
 
 
 # Names that are the caller's own wish or credential and lead to nobody else's data.

@@ -123,6 +123,7 @@ class Hold:
     header: Header
     details: None = None
     funding_id: None = None
+    parts: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         return (self.header.account_id,)

@@ -159,6 +159,12 @@ class MemoryWallets:
     async def find(self, owner_id: UUID, currency: str) -> UUID | None:
         return self._store.wallets.get((owner_id, currency))
 
+    async def find_many(
+        self, places: Sequence[tuple[UUID, str]]
+    ) -> Mapping[tuple[UUID, str], UUID]:
+        known = self._store.wallets
+        return {place: known[place] for place in places if place in known}
+
     async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
         places = sorted(place for place in self._store.wallets if place[0] == owner_id)
         return [self._view(self._store.wallets[place]) for place in places]

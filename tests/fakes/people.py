@@ -130,6 +130,14 @@ class MemoryUsers:
         row = self._store.handles.get(handle)
         return None if row is None or row.freed_at else self._store.users[row.user_id]
 
+    async def find_many(
+        self, *, ids: Sequence[UUID], addresses: Sequence[str], handles: Sequence[str]
+    ) -> Sequence[User]:
+        found = [await self.get(id_) for id_ in ids]
+        found += [await self.by_email(address) for address in addresses]
+        found += [await self.by_handle(handle) for handle in handles]
+        return list({user.id: user for user in found if user is not None}.values())
+
     async def save(self, user: User) -> None:
         old = self._store.users[user.id]
         self._store.users[user.id] = replace(

@@ -56,6 +56,82 @@ STORIES = {
         balance alice 70
         balance bob 30
     """,
+    "the transfers of a batch each stand alone": """
+        open alice USD
+        open bob USD
+        open carol USD
+        request alice 100 as=f1 -> accepted
+        settle alice f1 of=100 -> accepted
+        each alice key=b : \
+            send alice bob 60 ; send alice carol 50 ; send alice carol 40 \
+            -> accepted: accepted, insufficient-funds, accepted
+        balance alice 0 version=3
+        balance bob 60 version=1
+        balance carol 40 version=1
+        each alice key=b : \
+            send alice bob 60 ; send alice carol 50 ; send alice carol 40 \
+            -> accepted again: accepted, insufficient-funds, accepted
+        each alice key=b : send alice bob 60 ; send alice carol 50 -> idempotency-key-reused
+        send alice bob 1 key=b -> idempotency-key-reused
+        balance alice 0 version=3
+    """,
+    "an atomic batch is all or nothing": """
+        open alice USD
+        open bob USD
+        request alice 100 as=f1 -> accepted
+        settle alice f1 of=100 -> accepted
+        atomic alice key=b : send alice bob 60 ; send alice bob 50 -> batch-refused
+        balance alice 100 version=1
+        balance bob 0 version=0
+        request alice 10 as=f2 -> accepted
+        settle alice f2 of=10 -> accepted
+        atomic alice key=b : send alice bob 60 ; send alice bob 50 -> batch-refused again
+        atomic alice key=c : send alice bob 60 ; send alice bob 50 -> accepted: accepted, accepted
+        balance alice 0 version=4
+        balance bob 110 version=2
+    """,
+    "what an atomic batch undoes does not disturb its neighbours": """
+        open alice USD
+        open bob USD
+        request alice 100 as=f1 -> accepted
+        settle alice f1 of=100 -> accepted
+        batch send alice bob 10 ; send bob alice 5 -> accepted, accepted
+        atomic alice : send alice bob 95 ; send alice bob 1 -> batch-refused
+        send alice bob 95 -> accepted
+        balance alice 0 version=4
+        balance bob 100 version=3
+    """,
+    "money may pass through a batch": """
+        open alice USD
+        open bob USD
+        request alice 100 as=f1 -> accepted
+        settle alice f1 of=100 -> accepted
+        each alice : \
+            send alice bob 100 ; send bob alice 100 by=bob ; send alice bob 100 \
+            -> accepted: accepted, accepted, accepted
+        balance alice 0 version=4
+        balance bob 100 version=3
+    """,
+    "a batch by somebody else is forbidden as a whole": """
+        open alice USD
+        open bob USD
+        request alice 100 as=f1 -> accepted
+        settle alice f1 of=100 -> accepted
+        each alice : send alice bob 10 ; send alice bob 10 by=bob -> not-your-wallet
+        balance alice 100 version=1
+        balance bob 0 version=0
+    """,
+    "whoever is not there refuses a part": """
+        open alice USD
+        open bob USD
+        request alice 100 as=f1 -> accepted
+        settle alice f1 of=100 -> accepted
+        each alice : \
+            send alice zoe 10 nobody=1 ; send alice bob 10 ; send alice zoe 10 no-wallet=1 \
+            -> accepted: recipient-unknown, accepted, recipient-has-no-wallet
+        atomic alice : send alice zoe 10 nobody=1 ; send alice bob 10 -> batch-refused
+        balance alice 90 version=2
+    """,
     "a key is not shared between kinds of requests": """
         open alice USD
         open bob USD

@@ -4,9 +4,10 @@ open alice USD
 top-up alice 100 -> accepted
 send alice bob 30 key=k1 -> accepted
 balance alice 70
+each alice key=k2 : send alice bob 30 ; send alice bob 99 -> accepted: accepted, insufficient-funds
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from uuid import UUID, uuid5
 
@@ -16,8 +17,9 @@ from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.accounts import Account, Purpose, system_accounts
 from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
 from wallet.domain.journal import Details, Kind
-from wallet.domain.ledger import Header, Instruction, Result
+from wallet.domain.ledger import Header, Instruction, Parts, Result, part_digest
 from wallet.domain.money import currency_of
+from wallet.domain.transfer_batches import CreateTransferBatch
 from wallet.domain.transfers import CreateTransfer
 from wallet.infrastructure.identifiers import new_id, utc_now
 
@@ -38,6 +40,13 @@ def spoken(result: Result) -> str:
         return getattr(result, "code", type(result).__name__)
     word = "accepted" if result.refusal is None else result.refusal.code
     return f"{word} again" if result.replayed else word
+
+
+def spoken_with_parts(result: Result) -> str:
+    """Return the same of a batch of transfers and of each part."""
+    if isinstance(result, Exception) or not result.parts:
+        return spoken(result)
+    return f"{spoken(result)}: {', '.join(map(spoken, result.parts))}"
 
 
 @dataclass
@@ -70,16 +79,39 @@ class World:
                 return await self._check_balance(names, options)
             case "batch":
                 return await self._batch(" ".join(rest))
+            case "each" | "atomic":
+                group = self.group(" ".join(rest), atomic=verb == "atomic")
+                return spoken_with_parts(await self.carry_out(group))
             case _:
                 return spoken(await self.carry_out(self.instruction(verb, names, options)))
 
-    async def _batch(self, text: str) -> str:
+    def group(self, text: str, *, atomic: bool) -> CreateTransferBatch:
+        """Return a batch of transfers: `alice key=k : send alice bob 30 ; send alice carol 5`."""
+        whole, _, parts = text.partition(" : ")
+        name, *words = whole.split()
+        options = dict(word.split("=", 1) for word in words)
+        header = self._header(
+            Kind.TRANSFER_BATCH, name, wallet(name, "USD"), 0, options, [parts, atomic]
+        )
+        instructions = []
+        for index, instruction in enumerate(self._instructions(parts)):
+            assert isinstance(instruction, CreateTransfer)
+            digest = part_digest(header.key_digest, index)
+            changed = replace(instruction.header, key_digest=digest, fingerprint=digest)
+            instructions.append(replace(instruction, header=changed))
+        return CreateTransferBatch(header, person(name), Parts(tuple(instructions), atomic))
+
+    def _instructions(self, text: str) -> list[Instruction]:
         instructions = []
         for part in text.split(" ; "):
             verb, *rest = part.split()
             options = dict(word.split("=", 1) for word in rest if "=" in word)
             names = [word for word in rest if "=" not in word]
             instructions.append(self.instruction(verb, names, options))
+        return instructions
+
+    async def _batch(self, text: str) -> str:
+        instructions = self._instructions(text)
         results = await self.writer.carry_out(instructions, self.stripe)
         return ", ".join(map(spoken, results))
 
@@ -132,8 +164,10 @@ class World:
             amount,
             options,
             [source, target, amount, currency, note],
-            counterparty=None if "no-wallet" in options else wallet(target, currency),
-            counterparty_owner=person(target),
+            counterparty=None
+            if options.keys() & {"no-wallet", "nobody"}
+            else wallet(target, currency),
+            counterparty_owner=None if "nobody" in options else person(target),
         )
         details = None if note is None else Details(salt=bytes(range(32)), note=note)
         return CreateTransfer(header, person(actor), details)

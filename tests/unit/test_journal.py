@@ -206,6 +206,7 @@ def test_the_numbers_of_the_kinds_are_stored_and_never_change() -> None:
         "top-up-request": 2,
         "top-up": 3,
         "top-up-decline": 4,
+        "transfer-batch": 5,
     }
 
 

@@ -88,6 +88,7 @@ class Decided:
     header: Header = field(default_factory=header)
     details: Details | None = None
     funding_id: None = None
+    parts: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         return (self.header.account_id,)

@@ -148,6 +148,7 @@ class Poisonous:
     inner: CreateTransfer
     details: None = None
     funding_id: None = None
+    parts: None = None
 
     @property
     def header(self) -> Header:

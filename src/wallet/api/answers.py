@@ -86,6 +86,32 @@ def transfer(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def transfer_batch(outcome: Outcome, *, atomic: bool) -> dict[str, Any]:
+    """Return what became of a batch of transfers, with one result per transfer, in order."""
+    results = [_batch_result(index, part) for index, part in enumerate(outcome.parts)]
+    refused = sum(part.refusal is not None for part in outcome.parts)
+    return {
+        "id": str(outcome.header.id),
+        "kind": outcome.header.kind.word,
+        "atomic": atomic,
+        "booked_at": moment(outcome.booked_at),
+        "accepted": len(results) - refused,
+        "refused": refused,
+        "results": results,
+    }
+
+
+def _batch_result(index: int, part: Outcome) -> dict[str, Any]:
+    if part.refusal is not None:
+        return {
+            "index": index,
+            "status": "refused",
+            "transfer": None,
+            "refusal": refusal(part.refusal),
+        }
+    return {"index": index, "status": "completed", "transfer": transfer(part), "refusal": None}
+
+
 def preview(outcome: Outcome) -> dict[str, Any]:
     """Return what a transfer would come to; its id and time are left out, for it has none."""
     if outcome.refusal is not None:
@@ -164,6 +190,8 @@ def key_outcome(found: KeyOutcome | None) -> dict[str, Any]:
     }
     if found.outcome.refusal is not None:
         return document | {"status": "refused", "refusal": refusal(found.outcome.refusal)}
+    if header.kind is Kind.TRANSFER_BATCH:
+        return document | {"id": str(header.id)}
     if found.funding is None:
         return document | {"id": str(header.id), "resource": f"/transactions/{header.id}"}
     return document | _funding_outcome(found.funding)

@@ -6,6 +6,7 @@ request: `use_cases`, `money`, `edge`, `throughput`.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -24,17 +25,20 @@ from wallet.api.routes import (
     sessions,
     top_ups,
     transactions,
+    transfer_batches,
     transfers,
     users,
     wallets,
 )
 
 VERSION = "0.1.0"
+BODY_SIZES_MAX = {transfer_batches.PATH: transfer_batches.BODY_SIZE_MAX}
 
 # Hot routes come first: matching goes down this list.
 ROUTERS: tuple[APIRouter, ...] = (
     transfers.router,
     wallets.router,
+    transfer_batches.router,
     top_ups.router,
     transactions.router,
     idempotency_keys.router,
@@ -70,6 +74,7 @@ def create_app(
         redirect_slashes=False,
     )
     install_problems(app, log_crash=log_crash)
+    options = replace(options, body_sizes_max=BODY_SIZES_MAX)
     app.add_middleware(Edge, options, log=log, log_crash=log_crash, observe=observe)
     for router in ROUTERS:
         app.include_router(router)

@@ -96,6 +96,15 @@ async def authenticated(
     return principal
 
 
+def count_further(request: Request, person: Principal, count: int) -> None:
+    """Count what a request costs beyond one, or raise `ThroughputExceeded`."""
+    if count <= 0:
+        return
+    throughput: Throughput = request.app.state.throughput
+    decision = throughput.require(person.user_id, monotonic(), count)
+    request.scope["state"]["headers"] = throughput.headers(decision)
+
+
 class _CurrentPerson(SecurityBase):
     """The dependency of every route that needs somebody; OpenAPI shows it as a bearer token."""
 

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,6 +53,7 @@ class OriginNotAllowed(Forbidden):
 class EdgeOptions:
     """What the edge can be told: limits, CORS and whether the world reaches us by https.
 
+    `body_size_max` is in bytes, `body_sizes_max` says by path where it is another.
     `cors_origins` is an exact list of origins such as `https://app.example`; none by default, and
     "*" only without credentials.
     """
@@ -60,6 +61,7 @@ class EdgeOptions:
     production: bool = False
     public_url: str = "http://localhost:4000"
     body_size_max: int = 64 * 1024
+    body_sizes_max: Mapping[str, int] = field(default_factory=dict)
     cors_origins: Collection[str] = ()
     cors_credentials: bool = False
     cors_methods: Collection[str] = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -116,7 +118,6 @@ class Edge:
         self.log_crash = log_crash
         self.observe = observe
         self.cors = Cors(self.options) if self.options.cors_origins else None
-        self.body_size_max = self.options.body_size_max
         self.always = _security_headers(self.options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +132,7 @@ class Edge:
         found = {name: value for name, value in scope["headers"] if name in HEADERS_OF_INTEREST}
         exchange = Exchange(self, scope, receive, send, found)
         try:
-            refusal = self._refusal(found)
+            refusal = self._refusal(found, exchange.body_size_max)
             if refusal is not None:
                 await exchange.answer(refusal)
             elif self.cors is not None and self.cors.is_preflight(scope, found):
@@ -168,13 +169,13 @@ class Edge:
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body})
 
-    def _refusal(self, found: Mapping[bytes, bytes]) -> WalletError | None:
+    def _refusal(self, found: Mapping[bytes, bytes], body_size_max: int) -> WalletError | None:
         """Return why a request cannot be taken, as far as its headers tell."""
         length = found.get(b"content-length")
         if length is not None:
             if not length.isdigit():
                 return MalformedRequest()
-            if len(length) > 18 or int(length) > self.body_size_max:
+            if len(length) > 18 or int(length) > body_size_max:
                 return BodyTooLarge()
         encoding = found.get(b"content-encoding")
         if encoding is not None and encoding.strip().lower() != b"identity":
@@ -232,6 +233,7 @@ class Exchange:
 
     __slots__ = (
         "body_size",
+        "body_size_max",
         "code",
         "cors_headers",
         "edge",
@@ -258,6 +260,8 @@ class Exchange:
         self.status = 0
         self.code: str | None = None
         self.body_size = 0
+        options = edge.options
+        self.body_size_max = options.body_sizes_max.get(scope["path"], options.body_size_max)
         self.refused = False
         self.request_id = _request_id(found.get(b"x-request-id"))
         cors = edge.cors
@@ -269,7 +273,7 @@ class Exchange:
         """Pass a piece of a streamed body on as long as the whole stays within the limit."""
         message = await self.inner_receive()
         self.body_size += len(message.get("body", b""))
-        if self.body_size > self.edge.body_size_max:
+        if self.body_size > self.body_size_max:
             await self.answer(BodyTooLarge())
             self.refused = True
             raise ClientDisconnect

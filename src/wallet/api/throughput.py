@@ -68,8 +68,12 @@ class Throughput:
         limit, window_s = parse_limit(text)
         return cls(limit, window_s, max(1, limit // workers))
 
-    def take(self, person_id: UUID, now_s: float) -> Decision:
-        """Count one request of a person, or refuse it uncounted; `now_s` is a monotonic clock."""
+    def take(self, person_id: UUID, now_s: float, count: int = 1) -> Decision:
+        """Count requests of a person, or refuse them uncounted; `now_s` is a monotonic clock.
+
+        More than one at a time pass whenever one would, so that no request can be too large for
+        the limit; what they are too many delays the next ones.
+        """
         rest_s = self.window_end_s - now_s
         if rest_s <= 0:
             rest_s = self._turn(now_s)
@@ -83,12 +87,12 @@ class Throughput:
         if used == 0 and len(self.present) >= self.persons_max:
             # The one who came first is forgotten: that errs on the side of letting people in.
             del self.present[next(iter(self.present))]
-        self.present[person_id] = used + 1
-        return Decision(True, self.share - estimate - 1, ceil(rest_s))
+        self.present[person_id] = used + count
+        return Decision(True, max(0, self.share - estimate - count), ceil(rest_s))
 
-    def require(self, person_id: UUID, now_s: float) -> Decision:
+    def require(self, person_id: UUID, now_s: float, count: int = 1) -> Decision:
         """Like `take`, but raises ThroughputExceeded, which leaves as 429 with all its headers."""
-        decision = self.take(person_id, now_s)
+        decision = self.take(person_id, now_s, count)
         if not decision.allowed:
             raise ThroughputExceeded(decision, self.headers(decision))
         return decision

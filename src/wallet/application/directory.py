@@ -4,7 +4,7 @@ Only what never changes is cached (whose wallet in which currency, a person's de
 whether an e-mail address is verified and whether a wallet is closed is read each time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -67,6 +67,21 @@ class Directory:
         if found is not None:
             _remember(self._wallet_ids, place, found, self._cache_size_max)
         return found
+
+    async def wallet_ids(
+        self, places: Iterable[tuple[UUID, str]]
+    ) -> Mapping[tuple[UUID, str], UUID]:
+        """Return the wallets of many people (person, currency) at once; leave out who has none."""
+        wanted = dict.fromkeys(places)
+        missing = [place for place in wanted if place not in self._wallet_ids]
+        found: Mapping[tuple[UUID, str], UUID] = {}
+        if missing:
+            async with self._unit_of_work() as work:
+                found = await work.wallets.find_many(missing)
+        known = {place: self._wallet_ids.get(place) or found.get(place) for place in wanted}
+        for place, wallet_id in found.items():
+            _remember(self._wallet_ids, place, wallet_id, self._cache_size_max)
+        return {place: id_ for place, id_ in known.items() if id_ is not None}
 
 
 _K = TypeVar("_K")

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
 from wallet.domain.errors import OutcomeUnknown
-from wallet.domain.ledger import Instruction, Outcome, Result
+from wallet.domain.ledger import Book, Instruction, Ledger, Outcome, Result
 
 TRIES_MAX = 5
 BACKOFF_FIRST_S = 0.02
@@ -111,14 +111,7 @@ class LedgerWriter:
     async def _once(self, instructions: Sequence[Instruction], stripe: int) -> Sequence[Result]:
         async with self._unit_of_work() as work:
             book = await work.ledger.lock(_account_ids(instructions, stripe), stripe)
-            book.earlier.update(await work.ledger.outcomes([i.header.key for i in instructions]))
-            places = [
-                (i.header.account_id, i.funding_id)
-                for i in instructions
-                if i.funding_id is not None
-            ]
-            if places:
-                book.fundings.update(await work.ledger.fundings(places))
+            await _read(work.ledger, book, instructions)
             results = book.decide(instructions)
             if book.outcomes:
                 if not await work.ledger.save(book):
@@ -129,6 +122,23 @@ class LedgerWriter:
     def _pause_s(self, attempt: int) -> float:
         """Full jitter: anything up to a bound that doubles."""
         return self._random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**attempt))
+
+
+async def _read(ledger: Ledger, book: Book, instructions: Sequence[Instruction]) -> None:
+    """Read under the locks what the keys have come to before, and the fundings that are named."""
+    book.earlier.update(await ledger.outcomes([i.header.key for i in instructions]))
+    part_keys = [
+        part.header.key
+        for instruction in instructions
+        # A key and those of its parts are taken together: where it is new, all of them are.
+        if instruction.parts is not None and instruction.header.key in book.earlier
+        for part in instruction.parts.instructions
+    ]
+    if part_keys:
+        book.earlier.update(await ledger.outcomes(part_keys))
+    places = [(i.header.account_id, i.funding_id) for i in instructions if i.funding_id is not None]
+    if places:
+        book.fundings.update(await ledger.fundings(places))
 
 
 def _account_ids(instructions: Sequence[Instruction], stripe: int) -> list[UUID]:

@@ -1,5 +1,6 @@
 """Recipients: whom a payer means, told to nobody who asks too often."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from wallet.application.directory import Recipient
@@ -38,6 +39,42 @@ class Recipients:
         """Return the id of the person that a payer names; raises the same."""
         return (await self._find(payer_id, recipient)).id
 
+    async def find_many(
+        self, payer_id: UUID, recipients: Iterable[Recipient]
+    ) -> Mapping[Recipient, UUID]:
+        """Return the ids of those whom a payer names, all at once; leave out who is not there.
+
+        Everybody who is not there counts as a miss: raises `GuardTripped` if that is too often.
+        """
+        wanted = list(dict.fromkeys(recipients))
+        if not wanted:
+            return {}
+        subject = str(payer_id)
+        await self._guards.check(self._limits.failed_recipient, subject)
+        found = await self._read_many(wanted)
+        for _ in range(len(wanted) - len(found)):
+            await self._guards.count(self._limits.failed_recipient, subject)
+        return found
+
+    async def _read_many(self, wanted: Sequence[Recipient]) -> Mapping[Recipient, UUID]:
+        addresses = {r: _read_as(email_of, r.email) for r in wanted if r.email is not None}
+        handles = {r: _read_as(handle_of, r.handle) for r in wanted if r.handle is not None}
+        async with self._unit_of_work() as work:
+            users = await work.users.find_many(
+                ids=[r.user_id for r in wanted if r.user_id is not None],
+                addresses=[address for address in addresses.values() if address],
+                handles=[handle for handle in handles.values() if handle],
+            )
+        known: dict[object, UUID] = {}
+        for user in users:
+            if user.closed_at is None:
+                known[user.id] = known[user.handle] = user.id
+                if user.email_verified_at is not None:
+                    known[user.email] = user.id
+        known.pop(None, None)
+        named = {r: r.user_id or addresses.get(r) or handles.get(r) for r in wanted}
+        return {r: known[name] for r, name in named.items() if name in known}
+
     async def _find(self, payer_id: UUID, recipient: Recipient) -> User:
         named = (recipient.user_id, recipient.email, recipient.handle)
         if sum(name is not None for name in named) != 1:
@@ -64,3 +101,11 @@ class Recipients:
                 return await work.users.by_handle(handle_of(recipient.handle or ""))
             except Invalid:
                 return None
+
+
+def _read_as(form: Callable[[str], str], text: str) -> str | None:
+    """Return a name in the form it is kept in, or None if nobody can have it."""
+    try:
+        return form(text)
+    except Invalid:
+        return None

@@ -123,7 +123,7 @@ class Transfers:
                 kind=Kind.TRANSFER,
                 scope=person_scope(request.payer_id),
                 key_digest=key.digest,
-                fingerprint=_fingerprint(request, currency),
+                fingerprint=fingerprint(asked(request, currency)),
                 account_id=source_id,
                 currency=currency,
                 amount=request.amount,
@@ -132,7 +132,7 @@ class Transfers:
                 counterparty_owner_id=payee_id,
             ),
             actor_id=request.payer_id,
-            details=self._details(request),
+            details=details_of(request, self._random_bytes),
         )
 
     async def _currency(self, request: TransferRequest) -> Currency:
@@ -145,16 +145,6 @@ class Transfers:
             return request.recipient.user_id
         return await self._find_recipient(request.payer_id, request.recipient)
 
-    def _details(self, request: TransferRequest) -> Details | None:
-        if request.note is None and request.reference is None and not request.metadata:
-            return None
-        return Details(
-            salt=self._random_bytes(SALT_LENGTH),
-            note=request.note,
-            reference=request.reference,
-            metadata=request.metadata or None,
-        )
-
     async def _earlier(self, request: TransferRequest, key: IdempotencyKey) -> Result | None:
         currency = await self._currency(request)
         scoped = (person_scope(request.payer_id), key.digest)
@@ -162,18 +152,29 @@ class Transfers:
             outcome = (await work.ledger.outcomes([scoped])).get(scoped)
         if outcome is None:
             return None
-        return replay(outcome, Kind.TRANSFER, _fingerprint(request, currency))
+        return replay(outcome, Kind.TRANSFER, fingerprint(asked(request, currency)))
 
 
-def _fingerprint(request: TransferRequest, currency: Currency) -> bytes:
-    return fingerprint(
-        {
-            "amount": request.amount,
-            "currency": currency,
-            "kind": Kind.TRANSFER.word,
-            "metadata": dict(request.metadata or {}),
-            "note": request.note,
-            "reference": request.reference,
-            **request.recipient.canonical(),
-        }
+def asked(request: TransferRequest, currency: Currency) -> Mapping[str, object]:
+    """Return what fingerprints cover of a transfer: what was asked, after defaults."""
+    return {
+        "amount": request.amount,
+        "currency": currency,
+        "kind": Kind.TRANSFER.word,
+        "metadata": dict(request.metadata or {}),
+        "note": request.note,
+        "reference": request.reference,
+        **request.recipient.canonical(),
+    }
+
+
+def details_of(request: TransferRequest, random_bytes: Callable[[int], bytes]) -> Details | None:
+    """Return what the payer wrote, with a salt of its own, or None if that is nothing."""
+    if request.note is None and request.reference is None and not request.metadata:
+        return None
+    return Details(
+        salt=random_bytes(SALT_LENGTH),
+        note=request.note,
+        reference=request.reference,
+        metadata=request.metadata or None,
     )

@@ -9,6 +9,7 @@ from wallet.application.log_in import LogIn
 from wallet.application.people import People
 from wallet.application.recipients import Recipients
 from wallet.application.top_ups import TopUps
+from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
 from wallet.application.wallets import WalletKeeping
 
@@ -23,6 +24,7 @@ class UseCases:
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers
+    transfer_batches: TransferBatches
     top_ups: TopUps
     activity: Activity
     idempotency_keys: IdempotencyKeys

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from wallet.application.directory import Directory
 from wallet.application.ledger_writer import LedgerWriter
 from wallet.application.recipients import Recipients
 from wallet.application.top_ups import TopUps
+from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
 from wallet.bootstrap.ground import Ground
 from wallet.domain.accounts import STRIPES
@@ -22,6 +24,11 @@ from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 from wallet.infrastructure.telemetry import Metrics
 
 DRAIN_TIMEOUT_S = 6.0
+# A batch request is a ledger batch of its own; it has its own lane, so that those who send single
+# transfers never stand in line behind a thousand of somebody else's.
+BATCH_REQUEST_LANES = 1
+BATCH_REQUESTS_MAX = 32
+MONEY_CONNECTIONS = LANES + BATCH_REQUEST_LANES
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,7 @@ class MoneyParts:
     """Use cases that move money, and the coalescer that carries them out."""
 
     transfers: Transfers
+    transfer_batches: TransferBatches
     top_ups: TopUps
     coalescer: Coalescer
 
@@ -49,6 +57,10 @@ def money_parts(
     writer = LedgerWriter(money_unit_of_work, observe=_observer(metrics))
     coalescer = Coalescer(writer, first_stripe=os.getpid() * LANES % STRIPES)
     ground.stack.push_async_callback(_drained, coalescer.drain)
+    batch_requests = Coalescer(
+        writer, lanes=BATCH_REQUEST_LANES, batch_size_max=1, queue_size_max=BATCH_REQUESTS_MAX
+    )
+    ground.stack.push_async_callback(_drained, batch_requests.drain)
     directory = Directory(ground.unit_of_work)
     top_ups = TopUps(
         mover=coalescer,
@@ -71,7 +83,15 @@ def money_parts(
         new_id=new_id,
         random_bytes=os.urandom,
     )
-    return MoneyParts(transfers, top_ups, coalescer)
+    transfer_batches = TransferBatches(
+        mover=batch_requests,
+        directory=directory,
+        find_recipients=recipients.find_many,
+        unit_of_work=ground.unit_of_work,
+        new_id=new_id,
+        random_bytes=os.urandom,
+    )
+    return MoneyParts(transfers, transfer_batches, top_ups, coalescer)
 
 
 async def _drained(drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -85,9 +105,14 @@ async def _drained(drain: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def _observer(metrics: Metrics) -> Callable[[Sequence[Instruction], Sequence[Result]], None]:
     def observe(instructions: Sequence[Instruction], results: Sequence[Result]) -> None:
-        metrics.batch(len(instructions))
+        counts = Counter[tuple[str, str]]()
         for instruction, result in zip(instructions, results, strict=True):
-            metrics.instruction(instruction.header.kind.word, _word(result))
+            counts[instruction.header.kind.word, _word(result)] += 1
+            if isinstance(result, Outcome):
+                counts.update((part.header.kind.word, _word(part)) for part in result.parts)
+        metrics.batch(counts.total())
+        for (kind, word), count in counts.items():
+            metrics.instruction(kind, word, count)
 
     return observe
 

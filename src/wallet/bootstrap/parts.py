@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from wallet.application.activity import Activity
-from wallet.application.coalescing import LANES
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.staff import Staff
 from wallet.application.use_cases import UseCases
 from wallet.application.wallets import WalletKeeping
 from wallet.bootstrap.ground import Ground, Log
-from wallet.bootstrap.money import MoneyParts, money_parts
+from wallet.bootstrap.money import MONEY_CONNECTIONS, MoneyParts, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
@@ -59,7 +58,9 @@ async def running_parts(
 
     async with AsyncExitStack() as stack:
         pool = await _pool(stack, database_url, size_max=settings.database_connections)
-        money_pool = await _pool(stack, database_url, size_max=LANES, generic_plans=True)
+        money_pool = await _pool(
+            stack, database_url, size_max=MONEY_CONNECTIONS, generic_plans=True
+        )
         ground = Ground(settings, directory, pool, stack, log, report)
         people = people_parts(ground)
         money = money_parts(
@@ -82,6 +83,7 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCas
         recipients=people.recipients,
         wallets=WalletKeeping(unit_of_work=ground.unit_of_work, new_id=new_id, clock=utc_now),
         transfers=money.transfers,
+        transfer_batches=money.transfer_batches,
         top_ups=money.top_ups,
         activity=Activity(unit_of_work=ground.unit_of_work),
         idempotency_keys=IdempotencyKeys(ground.unit_of_work),

@@ -80,6 +80,23 @@ class Account:
     freeze: Freeze = Freeze.NONE
     closed: bool = False
 
+    def copy(self) -> "Account":
+        """Return another working copy, for whoever may have to undo what follows."""
+        return Account(
+            self.id,
+            self.currency,
+            self.purpose,
+            self.owner_id,
+            self.posted,
+            self.held,
+            self.version,
+            self.head_hash,
+            self.head_booked_at,
+            self.floor,
+            self.freeze,
+            self.closed,
+        )
+
     @property
     def available(self) -> int:
         """What may be spent or held, in minor units, not counting an overdraft."""

@@ -127,6 +127,7 @@ class RequestTopUp:
     source: str
     details: None = None
     funding_id: None = None
+    parts: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet."""
@@ -169,6 +170,7 @@ class SettleTopUp:
     header: Header
     funding_id: UUID
     details: None = None
+    parts: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet and this batch's system account."""
@@ -208,6 +210,7 @@ class DeclineTopUp:
     funding_id: UUID
     reason: str
     details: None = None
+    parts: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet, whose lock guards the funding."""

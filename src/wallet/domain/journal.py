@@ -33,6 +33,7 @@ class Kind(IntEnum):
     TOP_UP_REQUEST = 2
     TOP_UP = 3
     TOP_UP_DECLINE = 4
+    TRANSFER_BATCH = 5
 
     @property
     def word(self) -> str:

@@ -21,6 +21,12 @@ class RecipientNotFound(NotFound):
     code = "recipient-not-found"
 
 
+class RecipientUnknown(Rejected):
+    """There is no such recipient, so this transfer of a batch was refused."""
+
+    code = "recipient-unknown"
+
+
 class RecipientHasNoWallet(Rejected):
     """The recipient has no wallet in this currency."""
 
@@ -49,14 +55,16 @@ class RecipientAmbiguous(Invalid):
 class CreateTransfer:
     """Move `header.amount` from `header.account_id` to `header.counterparty_id`.
 
-    A `counterparty_id` of None is a recipient without a wallet in this currency: that is decided
-    like everything else, so that a repeated key gets the same refusal.
+    A `counterparty_id` of None is a recipient without a wallet in this currency, and without its
+    owner one that does not exist: that is decided like everything else, so that a repeated key gets
+    the same refusal.
     """
 
     header: Header
     actor_id: UUID
     details: Details | None = None
     funding_id: None = None
+    parts: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the payer's and the payee's wallet."""
@@ -73,6 +81,8 @@ class CreateTransfer:
             return NotYourWallet()
         if header.counterparty_owner_id == self.actor_id:
             return SelfTransfer()
+        if header.counterparty_owner_id is None:
+            return RecipientUnknown()
         if header.counterparty_id is None:
             return RecipientHasNoWallet(currency=header.currency)
         target = book.account(header.counterparty_id)

@@ -7,6 +7,7 @@ old handle must not pay a stranger.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -231,6 +232,12 @@ class Users(Protocol):
 
     async def by_handle(self, handle: str) -> User | None:
         """Return the person who has a handle (in lower case) now."""
+        ...
+
+    async def find_many(
+        self, *, ids: Sequence[UUID], addresses: Sequence[str], handles: Sequence[str]
+    ) -> Sequence[User]:
+        """Return whoever has one of these ids, addresses or handles, in no order, each once."""
         ...
 
     async def save(self, user: User) -> None:

@@ -1,6 +1,6 @@
 """Wallets: a person's account in one currency, and what one may see of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -63,6 +63,12 @@ class Wallets(Protocol):
 
     async def find(self, owner_id: UUID, currency: str) -> UUID | None:
         """Return the id of the owner's wallet in a currency, or None."""
+        ...
+
+    async def find_many(
+        self, places: Sequence[tuple[UUID, str]]
+    ) -> Mapping[tuple[UUID, str], UUID]:
+        """Return the ids of the wallets at these (owner id, currency) that there are."""
         ...
 
     async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:

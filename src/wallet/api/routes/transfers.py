@@ -70,7 +70,7 @@ PREVIEW_EXAMPLE: JsonObject = {
 }
 
 
-class TransferBody(Body):
+class TransferFields(Body):
     """Whom to pay, how much, and what it is for."""
 
     model_config = ConfigDict(
@@ -95,7 +95,6 @@ class TransferBody(Body):
         None, description="What this payment is for, such as an invoice; both sides see it."
     )
     metadata: Metadata | None = None
-    dry_run: bool = Field(False, description="Answer what would happen, and store nothing.")
 
     @model_validator(mode="after")
     def _one_recipient(self) -> Self:
@@ -115,6 +114,12 @@ class TransferBody(Body):
             reference=self.reference,
             metadata=self.metadata,
         )
+
+
+class TransferBody(TransferFields):
+    """A transfer, or with `dry_run` the question what would become of it."""
+
+    dry_run: bool = Field(False, description="Answer what would happen, and store nothing.")
 
 
 class TransferAnswer(Answer):

@@ -56,7 +56,8 @@ SYSTEM_ACCOUNTS = "SELECT id, currency, floor FROM accounts WHERE purpose <> 'wa
 
 CURRENCIES = "SELECT currency FROM wallets UNION SELECT currency FROM accounts"
 
-# Kinds 1 and 3 move money when they are accepted; kinds 2 and 4 only change a funding.
+# Kinds 1 and 3 move money when they are accepted; 2 and 4 only change a funding, and 5 is the row
+# of a batch of transfers.
 CROSS_CHECKS: dict[str, str] = {
     "entries-have-accounts": """
         SELECT e.account_id, e.version, 'there is no such account' AS message
@@ -151,7 +152,7 @@ CROSS_CHECKS: dict[str, str] = {
         WHERE a.owner_id IS DISTINCT FROM i.owner_id
            OR (i.counterparty_id IS NOT NULL
                AND c.owner_id IS DISTINCT FROM i.counterparty_owner_id)
-           OR (i.kind IN (1, 2) AND i.scope <> 'person:' || i.owner_id)
+           OR (i.kind IN (1, 2, 5) AND i.scope <> 'person:' || i.owner_id)
     """,
     "floors-were-granted": """
         SELECT id AS account_id, NULL::bigint AS version, 'an overdraft that nobody granted'

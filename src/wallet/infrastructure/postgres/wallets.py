@@ -1,6 +1,6 @@
 """Wallets on PostgreSQL: opened, found, read and closed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +29,12 @@ VALUES ($1, $2, $3, $4, $5, $6)
 HAVE_ACCOUNT = "SELECT EXISTS (SELECT FROM accounts WHERE id = $1)"
 
 FIND = "SELECT account_id FROM wallets WHERE owner_id = $1 AND currency = $2"
+
+FIND_MANY = """
+SELECT w.owner_id, w.currency, w.account_id
+FROM unnest($1::uuid[], $2::text[]) AS wanted (owner_id, currency)
+JOIN wallets w ON w.owner_id = wanted.owner_id AND w.currency = wanted.currency
+"""
 
 OF_OWNER = """
 SELECT a.id, a.owner_id, a.currency, a.posted, a.held, a.version, a.floor, a.frozen,
@@ -119,6 +125,16 @@ class PostgresWallets:
         with translated():
             found: UUID | None = await self._connection.fetchval(FIND, owner_id, currency)
         return found
+
+    async def find_many(
+        self, places: Sequence[tuple[UUID, str]]
+    ) -> Mapping[tuple[UUID, str], UUID]:
+        """Return the ids of the wallets at these (owner id, currency) that there are."""
+        with translated():
+            rows = await self._connection.fetch(
+                FIND_MANY, [owner for owner, _ in places], [code for _, code in places]
+            )
+        return {(row["owner_id"], row["currency"]): row["account_id"] for row in rows}
 
     async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
         """Return the owner's wallets, by currency."""

@@ -1,0 +1,39 @@
+"""Where the books are kept: the repository's protocol."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
+
+from wallet.domain.ledger.book import Book
+from wallet.domain.ledger.instructions import Key, Outcome
+
+if TYPE_CHECKING:
+    from wallet.domain.funding import Funding
+
+
+class Ledger(Protocol):
+    """Where the books are kept; every call belongs to the unit of work that it came from."""
+
+    async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        """Lock these accounts in id order and return them with this batch's `booked_at`."""
+        ...
+
+    async def peek(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+        """Return the same without locks, for a preview that saves nothing."""
+        ...
+
+    async def outcomes(self, keys: Sequence[Key]) -> Mapping[Key, Outcome]:
+        """Return what the keys have come to before; a key without an outcome is left out."""
+        ...
+
+    async def fundings(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, "Funding"]:
+        """Return the fundings at these (account id, funding id)."""
+        ...
+
+    async def save(self, book: Book) -> bool:
+        """Write everything the book decided, set-based.
+
+        Returns False if one of the keys was taken meanwhile: roll back, and do the batch again.
+        Raises `LedgerInvariantBroken` if the rows written are not the rows decided.
+        """
+        ...
