@@ -94,9 +94,9 @@ UNWANTED: dict[str, object] = {
 
 
 BODIES = {
-    "createTransfer", "createTransferBatch", "createTopUp", "openWallet", "logIn", "refreshTokens", "signUp",
-    "closeAccount", "updateProfile", "changePassword", "verifyEmail", "requestPasswordReset",
-    "resetPassword",
+    "createTransfer", "createTransferBatch", "createTopUp", "openWallet", "logIn", "refreshTokens",
+    "signUp", "closeAccount", "updateProfile", "changePassword", "verifyEmail",
+    "requestPasswordReset", "resetPassword",
 }  # fmt: skip
 
 

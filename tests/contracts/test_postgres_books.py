@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import uuid4
@@ -21,6 +22,7 @@ from wallet.domain.errors import OutcomeUnknown
 from wallet.domain.ledger import Header, Instruction
 from wallet.domain.money import Currency
 from wallet.domain.transfers import CreateTransfer
+from wallet.infrastructure.identifiers import new_id
 from wallet.infrastructure.postgres.pool import (
     JANITOR,
     VERIFIER,
@@ -338,3 +340,20 @@ async def test_two_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock
         await superuser.execute("DELETE FROM instructions WHERE key_digest = ANY($1)", digests)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert sorted(map(str, results)) == ["False", "True"]
+
+
+async def test_what_was_saved_already_is_found_whatever_the_lock_could_see(books: Books) -> None:
+    payment = books.pay(30)
+    await books.carry_out(payment)
+    async with books.unit_of_work() as work:
+        book = await work.ledger.lock(books.ids(books.alice, books.bob), 0, [payment.header.key])
+        assert book.repeats
+        book.decide([payment])
+        assert not await work.ledger.save(book)
+    # The same key with another id, as a second request has it.
+    again = replace(payment, header=replace(payment.header, id=new_id()))
+    async with books.unit_of_work() as work:
+        book = await work.ledger.lock(books.ids(books.alice, books.bob), 0, [])
+        assert not book.repeats
+        book.decide([again])
+        assert not await work.ledger.save(book)

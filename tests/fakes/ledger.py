@@ -21,6 +21,7 @@ from wallet.domain.history import (
 )
 from wallet.domain.journal import Details, Entry
 from wallet.domain.ledger import Book, Key, Outcome
+from wallet.domain.money import Currency
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,9 +86,14 @@ class MemoryLedger:
         self._store = transaction.store
         self.saved: Book | None = None
 
-    async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
+    async def lock(
+        self, account_ids: Sequence[UUID], stripe: int, keys: Sequence[Key] = ()
+    ) -> Book:
+        repeats = any(key in self._store.outcomes for key in keys)
         await self._transaction.lock(sorted(set(account_ids)))
-        return self._book(account_ids, stripe)
+        book = self._book(account_ids, stripe)
+        book.repeats = repeats
+        return book
 
     async def peek(self, account_ids: Sequence[UUID], stripe: int) -> Book:
         return self._book(account_ids, stripe)
@@ -164,6 +170,10 @@ class MemoryWallets:
     ) -> Mapping[tuple[UUID, str], UUID]:
         known = self._store.wallets
         return {place: known[place] for place in places if place in known}
+
+    async def default_currencies(self, owner_ids: Sequence[UUID]) -> Mapping[UUID, Currency]:
+        known = self._store.default_currencies
+        return {id_: Currency(known[id_]) for id_ in owner_ids if id_ in known}
 
     async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
         places = sorted(place for place in self._store.wallets if place[0] == owner_id)

@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
-from types import TracebackType
-from typing import Self
 from uuid import UUID
 
 import pytest
-from tests.fakes.ledger import MemoryLedger, MemoryStore
+from tests.fakes.ledger import MemoryStore
+from tests.fakes.scripted import Fault, Script
 from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.stories.world import World, person, spoken, wallet
 
@@ -18,7 +17,6 @@ from wallet.application.ledger_writer import TRIES_MAX, LedgerWriter, definite
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
 from wallet.domain.accounts import InsufficientFunds
 from wallet.domain.errors import OutcomeUnknown
-from wallet.domain.funding import Funding
 from wallet.domain.journal import Kind
 from wallet.domain.ledger import (
     Book,
@@ -26,7 +24,6 @@ from wallet.domain.ledger import (
     Header,
     IdempotencyKeyReused,
     Instruction,
-    Key,
     LedgerInvariantBroken,
     Outcome,
     Result,
@@ -35,103 +32,6 @@ from wallet.domain.transfers import CreateTransfer, NotYourWallet
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 
 ALICE, BOB = wallet("alice", "USD"), wallet("bob", "USD")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong in one unit of work; an error of None means that it hangs."""
-
-    at: str
-    error: Exception | None = None
-
-
-@dataclass
-class Script:
-    """Hands out units of work that fail as written, one fault each, and keeps a record."""
-
-    store: MemoryStore
-    faults: list[Fault] = field(default_factory=list)
-    always: Fault | None = None
-    poison: set[bytes] = field(default_factory=set)
-    before_save: Callable[[], None] | None = None
-    begun: int = 0
-    commits: int = 0
-    locked: list[list[UUID]] = field(default_factory=list)
-
-    def __call__(self) -> "ScriptedUnitOfWork":
-        return ScriptedUnitOfWork(self)
-
-    def next_fault(self) -> Fault | None:
-        self.begun += 1
-        return self.faults.pop(0) if self.faults else self.always
-
-
-class ScriptedLedger(MemoryLedger):
-    """The books in memory, failing as the script says."""
-
-    work: "ScriptedUnitOfWork"
-
-    async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
-        await self.work.reach("lock")
-        self.work.script.locked.append(list(account_ids))
-        return await super().lock(account_ids, stripe)
-
-    async def outcomes(self, keys: Sequence[Key]) -> Mapping[Key, Outcome]:
-        await self.work.reach("outcomes")
-        return await super().outcomes(keys)
-
-    async def fundings(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, Funding]:
-        await self.work.reach("fundings")
-        return await super().fundings(places)
-
-    async def save(self, book: Book) -> bool:
-        await self.work.reach("save")
-        script = self.work.script
-        if any(outcome.header.key_digest in script.poison for outcome in book.outcomes):
-            raise RuntimeError("poison")
-        meddle, script.before_save = script.before_save, None
-        if meddle is not None:
-            meddle()
-        return await super().save(book)
-
-
-class ScriptedUnitOfWork(MemoryUnitOfWork):
-    """A unit of work in memory that meets its fault at the place where the script puts it."""
-
-    def __init__(self, script: Script) -> None:
-        super().__init__(script.store)
-        self.script = script
-        self.fault: Fault | None = None
-        scripted = ScriptedLedger(self._transaction)
-        scripted.work = self
-        self.ledger = scripted
-
-    async def reach(self, place: str) -> None:
-        if self.fault is None or self.fault.at != place:
-            return
-        if self.fault.error is None:
-            await asyncio.Event().wait()
-        else:
-            raise self.fault.error
-
-    async def __aenter__(self) -> Self:
-        self.fault = self.script.next_fault()
-        await self.reach("acquire")
-        return await super().__aenter__()
-
-    async def commit(self) -> None:
-        await self.reach("before commit")
-        await super().commit()
-        self.script.commits += 1
-        await self.reach("after commit")
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await super().__aexit__(kind, error, traceback)
 
 
 class Hasty(Random):
@@ -660,3 +560,37 @@ async def test_leaving_a_unit_of_work_without_commit_rolls_back(
         assert await work.ledger.outcomes([payment.header.key]) == {}
         lines = (await work.history.page(person("alice"), before_versions=None, limit=9)).lines
         assert [line.entry.posted_delta for line in lines] == [100]
+
+
+# Keys used while the locks were waited for.
+
+
+async def test_a_key_used_while_its_locks_were_waited_for_is_answered_from_the_winner(
+    world: World, script: Script, writer: LedgerWriter
+) -> None:
+    assert await carry_out(writer, pay(world, key="k")) == ["accepted"]
+    script.stale_locks = 1
+    assert await carry_out(writer, pay(world, key="k")) == ["accepted again"]
+    assert balances(script) == (70, 30)
+
+
+async def test_what_is_not_saved_is_looked_up_before_it_is_refused(
+    world: World, script: Script, writer: LedgerWriter
+) -> None:
+    assert await carry_out(writer, pay(world, key="k")) == ["accepted"]
+    script.stale_locks = 1
+    theirs = world.transfer("alice", "bob", 30, {"key": "k"})
+    # By somebody else it would be forbidden, which is not saved and meets no index.
+    forged = replace(theirs, actor_id=person("bob"))
+    assert await carry_out(writer, forged) == ["accepted again"]
+    assert balances(script) == (70, 30)
+
+
+async def test_keys_that_are_new_cost_no_look_up(
+    world: World, script: Script, writer: LedgerWriter
+) -> None:
+    script.always = Fault("outcomes at all", RuntimeError("nobody asks"))
+    looked: list[object] = []
+    script.on_outcomes = looked.append
+    assert await carry_out(writer, pay(world), pay(world)) == ["accepted", "accepted"]
+    assert looked == []

@@ -384,6 +384,7 @@ sys.path.insert(0, str(Path.cwd()))
 from tests.unit.test_telemetry import count_something
 metrics = Metrics()
 count_something(metrics)
+metrics.flush()
 print("counted", flush=True)
 sys.stdin.readline()
 sys.stdout.buffer.write(metrics.render()[0])

@@ -6,6 +6,7 @@ entry: so the bodies are identical to the byte, and never show the other party's
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from wallet.application.idempotency import KeyOutcome
@@ -25,9 +26,12 @@ TOP_UP_STATUS: Mapping[FundingStatus, str] = {
 }
 
 
+@lru_cache(maxsize=256)
 def moment(value: datetime) -> str:
     """Return a time as RFC 3339 in UTC, always with six digits of a second."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def balance_after(entry: Entry) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet.api.documents import documents_router
+from wallet.api.hot_routes import HotRoutes
 from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
 from wallet.api.openapi import install_openapi
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
+    balances,
     credentials,
     development,
     health,
@@ -37,6 +40,7 @@ BODY_SIZES_MAX = {transfer_batches.PATH: transfer_batches.BODY_SIZE_MAX}
 # Hot routes come first: matching goes down this list.
 ROUTERS: tuple[APIRouter, ...] = (
     transfers.router,
+    balances.router,
     wallets.router,
     transfer_batches.router,
     top_ups.router,
@@ -51,6 +55,34 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
+class WalletApp(FastAPI):
+    """FastAPI's application, entered at the edge.
+
+    Starlette's outermost layers (its own error page, a body limit, telemetry that looks for a
+    provider at every request) have nothing to do around an edge that answers everything itself.
+    They are left out, unless a telemetry provider is configured when the first request comes.
+    """
+
+    edge: Edge | None = None
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return Starlette's stack of layers, and remember where the edge is in it."""
+        stack = super().build_middleware_stack()
+        layer: Any = stack
+        while layer is not None and not isinstance(layer, Edge):
+            layer = getattr(layer, "app", None)
+        self.edge = None if self._native_telemetry.enabled() else layer
+        return stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and self.edge is not None:
+            scope["app"] = self
+            await self.edge(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(
     *,
     options: EdgeOptions,
@@ -59,12 +91,14 @@ def create_app(
     log: Log,
     log_crash: Log,
     observe: Observe,
+    hot: bool = True,
 ) -> FastAPI:
     """Return the application; `log`, `log_crash` and `observe` are told of every request.
 
+    `hot` is whether hot routes are served without FastAPI's machinery; the answers are the same.
     `password_grant` is whether /oauth/token takes passwords, which the docs page logs in with.
     """
-    app = FastAPI(
+    app = WalletApp(
         title="Wallet",
         version=VERSION,
         lifespan=lifespan,
@@ -74,6 +108,8 @@ def create_app(
         redirect_slashes=False,
     )
     install_problems(app, log_crash=log_crash)
+    if hot:
+        app.add_middleware(HotRoutes, app.router.routes)
     options = replace(options, body_sizes_max=BODY_SIZES_MAX)
     app.add_middleware(Edge, options, log=log, log_crash=log_crash, observe=observe)
     for router in ROUTERS:

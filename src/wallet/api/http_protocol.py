@@ -11,10 +11,14 @@ cancelled per request. The idle time of kept-alive connections remains uvicorn's
 """
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from wallet.api.middleware import EdgeOptions, security_headers
 from wallet.api.problems import (
@@ -26,9 +30,70 @@ from wallet.api.problems import (
     problem,
 )
 
+START: Final = "http.response.start"
+CONTENT_LENGTH: Final = b"content-length"
+NEW_LINE: Final = b"\r\n"
+
 IDLE: Final = 0
 HEADERS: Final = 1
 BODY: Final = 2
+
+
+class WholeAnswerCycle(RequestResponseCycle):
+    """A request and its answer, which leaves in one piece where it is given in one piece.
+
+    uvicorn writes headers and body apart, which is a system call more and a packet more, and looks
+    at each header with two regular expressions; here the finished head is looked at once.
+    """
+
+    held: Any = None
+
+    async def send(self, message: Any) -> None:
+        """Take a message of the application; a head with a length waits for its body."""
+        held = self.held
+        if held is None:
+            if message["type"] == START and not self.response_started and _has_length(message):
+                self.held = message
+                return
+        else:
+            self.held = None
+            if not message.get("more_body", False) and self._write_whole(held, message):
+                return
+            await super().send(held)
+        await super().send(message)
+
+    def _write_whole(self, start: Any, message: Any) -> bool:
+        """Write a whole answer at once; return False if it is for uvicorn to write."""
+        body: bytes = message.get("body", b"")
+        if self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
+            return False
+        headers = [*self.default_headers, *start["headers"]]
+        content = [STATUS_LINE[start["status"]]]
+        for name, value in headers:
+            if name == b"connection" or name == b"transfer-encoding":
+                return False
+            if name == CONTENT_LENGTH and value != b"%d" % len(body):
+                return False
+            content += (name, b": ", value, NEW_LINE)
+        if not self.keep_alive:
+            content.append(b"connection: close\r\n")
+        content.append(NEW_LINE)
+        head = b"".join(content)
+        if head.count(b"\n") != len(headers) + 3 - self.keep_alive or b"\0" in head:
+            # Somebody tries to end a header early: uvicorn refuses it.
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(head + body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
+
+
+def _has_length(start: Any) -> bool:
+    return any(name == CONTENT_LENGTH for name, _ in start.get("headers", ()))
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -116,6 +181,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade() and self._should_upgrade():
             return
+        # uvicorn has made it and its task has not begun to run; it takes no class to make it of.
+        self.cycle.__class__ = WholeAnswerCycle
         self.phase = BODY
         self.unparsed_size = 0
         self.progress_s = self.loop.time()

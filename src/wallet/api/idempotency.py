@@ -1,17 +1,19 @@
 """The `Idempotency-Key` header: read from a request, told in its answer."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
-from fastapi import Request, Response
+from fastapi import Response
 
+from wallet.api.json_answer import JsonAnswer
 from wallet.application.idempotency import IdempotencyKey
 from wallet.domain.errors import Invalid
 
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 NAME = "Idempotency-Key"
+_HEADER = b"idempotency-key"
 
 HEADER_PARAMETER: dict[str, Any] = {
     "name": NAME,
@@ -49,21 +51,23 @@ class IdempotencyKeyMissing(Invalid):
     code = "idempotency-key-missing"
 
 
-def key_of(request: Request, *, required: bool, new_key: Callable[[], str]) -> IdempotencyKey:
+def key_of(
+    headers: Iterable[tuple[bytes, bytes]], *, required: bool, new_key: Callable[[], str]
+) -> IdempotencyKey:
     """Return the request's key, or a new one; raise if it is malformed or missing though needed."""
-    given = request.headers.getlist(NAME)
+    given = [value for name, value in headers if name == _HEADER]
     if not given:
         if required:
             raise IdempotencyKeyMissing
         return IdempotencyKey(new_key(), given=False)
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         raise IdempotencyKeyInvalid
-    return IdempotencyKey(given[0])
+    return IdempotencyKey(given[0].decode("ascii"))
 
 
 def key_headers(key: IdempotencyKey) -> list[tuple[bytes, bytes]]:
     """Return what tells the caller which key an answer is stored under, and who made it."""
-    headers = [(b"idempotency-key", key.text.encode())]
+    headers = [(_HEADER, key.text.encode())]
     if not key.given:
         headers.append((b"idempotency-key-generated", b"true"))
     return headers
@@ -71,7 +75,7 @@ def key_headers(key: IdempotencyKey) -> list[tuple[bytes, bytes]]:
 
 def money_answer(document: dict[str, Any], *, status: int, replayed: bool) -> Response:
     """Return an answer that says whether it was given before."""
-    response = Response(orjson.dumps(document), status_code=status, media_type="application/json")
+    response = JsonAnswer(orjson.dumps(document), status)
     if replayed:
-        response.headers["Idempotent-Replayed"] = "true"
+        response.raw_headers.append((b"idempotent-replayed", b"true"))
     return response

@@ -214,7 +214,7 @@ class Edge:
         self.observe(method, route, status, duration_s)
         fields: dict[str, Any] = {}
         if person_id := state.get("person_id"):
-            fields["person_id"] = str(person_id)
+            fields["person_id"] = person_id
         if code := exchange.code or state.get("problem_code"):
             fields["code"] = code
         self.log(

@@ -27,7 +27,7 @@ def use_cases(request: Request) -> UseCases:
 def idempotency_key(request: Request) -> IdempotencyKey:
     """Return the request's idempotency key, or a new one where that is allowed."""
     options: MoneyOptions = request.app.state.money
-    key = key_of(request, required=options.key_required, new_key=options.new_key)
+    key = key_of(request.scope["headers"], required=options.key_required, new_key=options.new_key)
     # The edge puts these on whatever answer the route gives: a problem must tell the key as well.
     state = request.scope["state"]
     state["headers"] = [*state.get("headers", ()), *key_headers(key)]

@@ -4,9 +4,10 @@ Only what never changes is cached (whose wallet in which currency, a person's de
 whether an e-mail address is verified and whether a wallet is closed is read each time.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from wallet.application.unit_of_work import UnitOfWorkFactory
@@ -14,6 +15,10 @@ from wallet.domain.money import Currency
 from wallet.domain.wallets import WalletNotFound
 
 CACHE_SIZE_MAX = 100_000
+
+Place = tuple[UUID, str]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,62 +39,81 @@ class Recipient:
 
 
 class Directory:
-    """Finds people's wallets; caches what is immutable, within bounds."""
+    """Finds people's wallets; caches what is immutable, within bounds.
+
+    What is not known is looked up for everybody who is waiting at once, in one statement.
+    """
 
     def __init__(
         self, unit_of_work: UnitOfWorkFactory, *, cache_size_max: int = CACHE_SIZE_MAX
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._cache_size_max = cache_size_max
-        self._wallet_ids: dict[tuple[UUID, str], UUID] = {}
-        self._default_currencies: dict[UUID, Currency] = {}
+        self._wallet_ids = _Known(self._find_wallets, cache_size_max)
+        self._default_currencies = _Known(self._find_currencies, cache_size_max)
 
     async def default_currency(self, person_id: UUID) -> Currency:
         """Return the currency that a person pays in unless told otherwise."""
-        known = self._default_currencies.get(person_id)
-        if known is not None:
-            return known
-        async with self._unit_of_work() as work:
-            wallet = await work.wallets.get(person_id, None)
-        if wallet is None:
+        currency = self._default_currencies.cache.get(person_id)
+        if currency is None:
+            currency = (await self._default_currencies.get([person_id])).get(person_id)
+        if currency is None:
             raise WalletNotFound
-        _remember(self._default_currencies, person_id, wallet.currency, self._cache_size_max)
-        return wallet.currency
+        return currency
 
     async def wallet_id(self, person_id: UUID, currency: str) -> UUID | None:
         """Return the id of a person's wallet in a currency, or None."""
         place = (person_id, currency)
-        known = self._wallet_ids.get(place)
-        if known is not None:
-            return known
-        async with self._unit_of_work() as work:
-            found = await work.wallets.find(person_id, currency)
-        if found is not None:
-            _remember(self._wallet_ids, place, found, self._cache_size_max)
-        return found
+        return self._wallet_ids.cache.get(place) or (await self._wallet_ids.get([place])).get(place)
 
-    async def wallet_ids(
-        self, places: Iterable[tuple[UUID, str]]
-    ) -> Mapping[tuple[UUID, str], UUID]:
+    async def wallet_ids(self, places: Iterable[Place]) -> Mapping[Place, UUID]:
         """Return the wallets of many people (person, currency) at once; leave out who has none."""
-        wanted = dict.fromkeys(places)
-        missing = [place for place in wanted if place not in self._wallet_ids]
-        found: Mapping[tuple[UUID, str], UUID] = {}
-        if missing:
-            async with self._unit_of_work() as work:
-                found = await work.wallets.find_many(missing)
-        known = {place: self._wallet_ids.get(place) or found.get(place) for place in wanted}
-        for place, wallet_id in found.items():
-            _remember(self._wallet_ids, place, wallet_id, self._cache_size_max)
-        return {place: id_ for place, id_ in known.items() if id_ is not None}
+        return await self._wallet_ids.get(places)
+
+    async def _find_wallets(self, places: Sequence[Place]) -> Mapping[Place, UUID]:
+        async with self._unit_of_work() as work:
+            return await work.wallets.find_many(places)
+
+    async def _find_currencies(self, person_ids: Sequence[UUID]) -> Mapping[UUID, Currency]:
+        async with self._unit_of_work() as work:
+            return await work.wallets.default_currencies(person_ids)
 
 
-_K = TypeVar("_K")
-_V = TypeVar("_V")
+class _Known(Generic[K, V]):
+    """Facts that never change: found many at a time, and kept until there are too many.
 
+    Whoever asks while a look-up is under way joins the next one.
+    """
 
-def _remember(cache: dict[_K, _V], key: _K, value: _V, size_max: int) -> None:
-    """Add to a cache that forgets its oldest item when it is full."""
-    if len(cache) >= size_max:
-        del cache[next(iter(cache))]
-    cache[key] = value
+    def __init__(
+        self, find: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], size_max: int
+    ) -> None:
+        self.cache: dict[K, V] = {}
+        self._find = find
+        self._size_max = size_max
+        self._wanted: dict[K, None] = {}
+        self._next: asyncio.Task[Mapping[K, V]] | None = None
+
+    async def get(self, keys: Iterable[K]) -> Mapping[K, V]:
+        """Return what is known or found of these; what does not exist is left out."""
+        wanted = list(dict.fromkeys(keys))
+        known = {key: self.cache[key] for key in wanted if key in self.cache}
+        missing = [key for key in wanted if key not in known]
+        if not missing:
+            return known
+        self._wanted.update(dict.fromkeys(missing))
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._look_up())
+        # One who goes away must not end the look-up of the others.
+        found = await asyncio.shield(self._next)
+        return known | {key: found[key] for key in missing if key in found}
+
+    async def _look_up(self) -> Mapping[K, V]:
+        # Everybody who becomes ready in this turn of the loop goes along.
+        await asyncio.sleep(0)
+        wanted, self._wanted, self._next = list(self._wanted), {}, None
+        found = await self._find(wanted)
+        for key, value in found.items():
+            if len(self.cache) >= self._size_max:
+                del self.cache[next(iter(self.cache))]
+            self.cache[key] = value
+        return found

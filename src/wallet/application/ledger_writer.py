@@ -1,8 +1,9 @@
 """The one way money moves: any number of instructions in one database transaction.
 
-Lock, read earlier outcomes, decide, save, commit. A single transfer is a batch of one; there is no
-second path. Carrying a batch out again is always safe, because every instruction has a key: that
-is also how an unknown outcome becomes known (the locks of a commit still under way are waited for).
+Lock, read earlier outcomes if there are any, decide, save, commit. A single transfer is a batch of
+one; there is no second path. Carrying a batch out again is always safe, because every instruction
+has a key: that is also how an unknown outcome becomes known (the locks of a commit still under way
+are waited for).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
 from wallet.domain.errors import OutcomeUnknown
-from wallet.domain.ledger import Book, Instruction, Ledger, Outcome, Result
+from wallet.domain.ledger import Book, Instruction, Key, Ledger, Outcome, Result
 
 TRIES_MAX = 5
 BACKOFF_FIRST_S = 0.02
@@ -80,14 +81,13 @@ class LedgerWriter:
     ) -> Sequence[Result]:
         unknown = False
         for attempt in range(TRIES_MAX):
-            if attempt:
-                await asyncio.sleep(self._pause_s(attempt))
             try:
                 return await self._once(instructions, stripe)
             except KeyTakenMeanwhile:
+                # The winner can be seen at once.
                 continue
             except Interrupted:
-                continue
+                pass
             except OutcomeUnknown:
                 unknown = True
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not hit neighbours
@@ -96,6 +96,8 @@ class LedgerWriter:
                 if len(instructions) == 1:
                     return [error]
                 return await self._one_by_one(instructions, stripe)
+            if attempt + 1 < TRIES_MAX:
+                await asyncio.sleep(self._pause_s(attempt + 1))
         failure = OutcomeUnknown if unknown else Interrupted
         return [failure() for _ in instructions]
 
@@ -110,9 +112,13 @@ class LedgerWriter:
 
     async def _once(self, instructions: Sequence[Instruction], stripe: int) -> Sequence[Result]:
         async with self._unit_of_work() as work:
-            book = await work.ledger.lock(_account_ids(instructions, stripe), stripe)
+            keys = [instruction.header.key for instruction in instructions]
+            book = await work.ledger.lock(_account_ids(instructions, stripe), stripe, keys)
             await _read(work.ledger, book, instructions)
             results = book.decide(instructions)
+            if not book.repeats and any(isinstance(result, Exception) for result in results):
+                # What is not saved meets no index that would tell of a key used meanwhile.
+                await _require_new(work.ledger, keys)
             if book.outcomes:
                 if not await work.ledger.save(book):
                     raise KeyTakenMeanwhile
@@ -126,7 +132,8 @@ class LedgerWriter:
 
 async def _read(ledger: Ledger, book: Book, instructions: Sequence[Instruction]) -> None:
     """Read under the locks what the keys have come to before, and the fundings that are named."""
-    book.earlier.update(await ledger.outcomes([i.header.key for i in instructions]))
+    if book.repeats:
+        book.earlier.update(await ledger.outcomes([i.header.key for i in instructions]))
     part_keys = [
         part.header.key
         for instruction in instructions
@@ -139,6 +146,11 @@ async def _read(ledger: Ledger, book: Book, instructions: Sequence[Instruction])
     places = [(i.header.account_id, i.funding_id) for i in instructions if i.funding_id is not None]
     if places:
         book.fundings.update(await ledger.fundings(places))
+
+
+async def _require_new(ledger: Ledger, keys: Sequence[Key]) -> None:
+    if await ledger.outcomes(keys):
+        raise KeyTakenMeanwhile
 
 
 def _account_ids(instructions: Sequence[Instruction], stripe: int) -> list[UUID]:

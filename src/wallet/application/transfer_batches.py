@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
-from wallet.application.directory import Directory, Recipient
+from wallet.application.directory import Directory, Place, Recipient
 from wallet.application.idempotency import IdempotencyKey, fingerprint, person_scope
 from wallet.application.ledger_writer import definite
 from wallet.application.transfers import Mover, TransferRequest, asked, details_of
@@ -18,8 +18,6 @@ from wallet.domain.money import Currency, check_amount, currency_of
 from wallet.domain.transfer_batches import BATCH_SIZE_MAX, CreateTransferBatch
 from wallet.domain.transfers import CreateTransfer
 from wallet.domain.wallets import WalletNotFound
-
-Place = tuple[UUID, str]
 
 FindRecipients = Callable[[UUID, Iterable[Recipient]], Awaitable[Mapping[Recipient, UUID]]]
 """Returns those whom a payer names; leaves out, and counts, those who are not there."""

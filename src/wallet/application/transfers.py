@@ -110,10 +110,11 @@ class Transfers:
         check_amount(request.amount)
         currency = await self._currency(request)
         payee_id = await self._payee(request)
-        source_id = await self._directory.wallet_id(request.payer_id, currency)
+        source, target = (request.payer_id, currency), (payee_id, currency)
+        wallets = await self._directory.wallet_ids((source, target))
+        source_id, target_id = wallets.get(source), wallets.get(target)
         if source_id is None:
             raise WalletNotFound(currency=currency)
-        target_id = await self._directory.wallet_id(payee_id, currency)
         if target_id is None and request.recipient.user_id is not None:
             # An id is taken at its word while it has a wallet; without one, look who it is.
             await self._find_recipient(request.payer_id, request.recipient)

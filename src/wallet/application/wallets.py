@@ -39,10 +39,12 @@ class WalletKeeping:
         self,
         *,
         unit_of_work: UnitOfWorkFactory,
+        reading: UnitOfWorkFactory | None = None,
         new_id: Callable[[], UUID],
         clock: Callable[[], datetime],
     ) -> None:
         self._unit_of_work = unit_of_work
+        self._reading = reading or unit_of_work
         self._new_id = new_id
         self._clock = clock
 
@@ -70,13 +72,13 @@ class WalletKeeping:
 
     async def of_person(self, person_id: UUID) -> Sequence[WalletView]:
         """Return the person's wallets, by currency."""
-        async with self._unit_of_work() as work:
+        async with self._reading() as work:
             return await work.wallets.of_owner(person_id)
 
     async def balance(self, person_id: UUID, currency: str | None) -> WalletView:
         """Return one wallet, the default one for None; raise `WalletNotFound`."""
         code = None if currency is None else currency_of(currency)
-        async with self._unit_of_work() as work:
+        async with self._reading() as work:
             wallet = await work.wallets.get(person_id, code)
         if wallet is None:
             raise WalletNotFound(**({} if code is None else {"currency": code}))

@@ -15,11 +15,12 @@ Log = Callable[..., object]
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """One process's settings, pool and log; `stack` takes down what is built, last first."""
+    """One process's settings, pools and log; `stack` takes down what is built, last first."""
 
     settings: Settings
     directory: Path
     pool: Pool
+    reading_pool: Pool
     stack: AsyncExitStack
     log: Log
     report: ReportError
@@ -27,3 +28,7 @@ class Ground:
     def unit_of_work(self) -> PostgresUnitOfWork:
         """Return a new unit of work on the pool."""
         return PostgresUnitOfWork(self.pool)
+
+    def reading(self) -> PostgresUnitOfWork:
+        """Return a new unit of work that only reads."""
+        return PostgresUnitOfWork(self.reading_pool, transaction=False)

@@ -61,12 +61,12 @@ def money_parts(
         writer, lanes=BATCH_REQUEST_LANES, batch_size_max=1, queue_size_max=BATCH_REQUESTS_MAX
     )
     ground.stack.push_async_callback(_drained, batch_requests.drain)
-    directory = Directory(ground.unit_of_work)
+    directory = Directory(ground.reading)
     top_ups = TopUps(
         mover=coalescer,
         gateway=gateway,
         directory=directory,
-        unit_of_work=ground.unit_of_work,
+        unit_of_work=ground.reading,
         new_id=new_id,
         clock=utc_now,
         report=ground.report,
@@ -75,11 +75,11 @@ def money_parts(
     ground.stack.push_async_callback(_drained, top_ups.drain)
     transfers = Transfers(
         mover=coalescer,
-        previewer=LedgerWriter(ground.unit_of_work),
+        previewer=LedgerWriter(ground.reading),
         directory=directory,
         find_recipient=recipients.find,
         look_up_recipient=recipients.look_up,
-        unit_of_work=ground.unit_of_work,
+        unit_of_work=ground.reading,
         new_id=new_id,
         random_bytes=os.urandom,
     )
@@ -87,7 +87,7 @@ def money_parts(
         mover=batch_requests,
         directory=directory,
         find_recipients=recipients.find_many,
-        unit_of_work=ground.unit_of_work,
+        unit_of_work=ground.reading,
         new_id=new_id,
         random_bytes=os.urandom,
     )

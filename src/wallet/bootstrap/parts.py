@@ -57,11 +57,15 @@ async def running_parts(
         log_error("background-failure", exc_info=error)
 
     async with AsyncExitStack() as stack:
-        pool = await _pool(stack, database_url, size_max=settings.database_connections)
+        # Half of the connections can only read, so that what reads cannot write by mistake.
+        reading = settings.database_connections // 2
+        writing = settings.database_connections - reading
+        pool = await _pool(stack, database_url, size_max=writing)
+        reading_pool = await _pool(stack, database_url, size_max=reading, read_only=True)
         money_pool = await _pool(
             stack, database_url, size_max=MONEY_CONNECTIONS, generic_plans=True
         )
-        ground = Ground(settings, directory, pool, stack, log, report)
+        ground = Ground(settings, directory, pool, reading_pool, stack, log, report)
         people = people_parts(ground)
         money = money_parts(
             ground,
@@ -72,7 +76,7 @@ async def running_parts(
         )
         _keep_house(ground, people, money, metrics, Janitor(database_url))
         use_cases = _use_cases(ground, people, money)
-        yield Parts(use_cases, people.staff, people.mailbox, lambda: database_ready(pool))
+        yield Parts(use_cases, people.staff, people.mailbox, lambda: database_ready(reading_pool))
 
 
 def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCases:
@@ -81,12 +85,14 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCas
         credentials=people.credentials,
         log_in=people.log_in,
         recipients=people.recipients,
-        wallets=WalletKeeping(unit_of_work=ground.unit_of_work, new_id=new_id, clock=utc_now),
+        wallets=WalletKeeping(
+            unit_of_work=ground.unit_of_work, reading=ground.reading, new_id=new_id, clock=utc_now
+        ),
         transfers=money.transfers,
         transfer_batches=money.transfer_batches,
         top_ups=money.top_ups,
-        activity=Activity(unit_of_work=ground.unit_of_work),
-        idempotency_keys=IdempotencyKeys(ground.unit_of_work),
+        activity=Activity(unit_of_work=ground.reading),
+        idempotency_keys=IdempotencyKeys(ground.reading),
     )
 
 
@@ -94,11 +100,13 @@ def _keep_house(
     ground: Ground, people: PeopleParts, money: MoneyParts, metrics: Metrics, janitor: Janitor
 ) -> None:
     """Start what each process does again and again; it ends before anything it needs does."""
-    pool = ground.pool
+    pools = (ground.pool, ground.reading_pool)
 
     async def sample() -> None:
+        metrics.flush()
         metrics.queue_depth(money.coalescer.queue_length)
-        metrics.pool(pool.get_size() - pool.get_idle_size(), pool.get_idle_size())
+        idle = sum(pool.get_idle_size() for pool in pools)
+        metrics.pool(sum(pool.get_size() for pool in pools) - idle, idle)
 
     for work in (
         people.revocations.run(),
@@ -110,10 +118,17 @@ def _keep_house(
 
 
 async def _pool(
-    stack: AsyncExitStack, url: str, *, size_max: int, generic_plans: bool = False
+    stack: AsyncExitStack,
+    url: str,
+    *,
+    size_max: int,
+    generic_plans: bool = False,
+    read_only: bool = False,
 ) -> "Pool":
     # No connection is needed to start: a worker that comes up during an outage waits it out.
-    pool = await create_pool(url, size_min=0, size_max=size_max, generic_plans=generic_plans)
+    pool = await create_pool(
+        url, size_min=0, size_max=size_max, generic_plans=generic_plans, read_only=read_only
+    )
     stack.push_async_callback(_close, pool)
     return pool
 

@@ -68,7 +68,7 @@ def people_parts(ground: Ground) -> PeopleParts:
         credentials=_credentials(ground, tools),
         log_in=_log_in(ground, tools),
         recipients=Recipients(
-            unit_of_work=ground.unit_of_work, guards=tools.guards, limits=tools.limits
+            unit_of_work=ground.reading, guards=tools.guards, limits=tools.limits
         ),
         staff=Staff(unit_of_work=ground.unit_of_work, people=people, clock=utc_now, new_id=new_id),
         revocations=tools.revocations,
@@ -113,9 +113,7 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
             new_secret=new_secret,
             public_url=settings.public_url,
         ),
-        revocations=Revocations(
-            unit_of_work=ground.unit_of_work, clock=utc_now, report=ground.report
-        ),
+        revocations=Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report),
         tokens=JwtTokens(
             keys=signing_keys(settings, ground.directory),
             issuer=settings.public_url,

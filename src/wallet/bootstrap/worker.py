@@ -57,6 +57,7 @@ def build_application(
     logs: Logs,
     metrics: Metrics | None = None,
     gateway: FundingGateway | None = None,
+    hot: bool = True,
 ) -> FastAPI:
     """Return the application; its lifespan builds the parts and takes them down."""
     told = metrics or Metrics()
@@ -90,6 +91,7 @@ def build_application(
             finally:
                 if watch is not None:
                     watch.cancel()
+                told.flush()
                 logs.flush()
 
     options = EdgeOptions(
@@ -102,9 +104,10 @@ def build_application(
         password_grant=settings.takes_passwords_at_oauth,
         options=options,
         lifespan=lifespan,
-        log=log,
+        log=logs.requests.info,
         log_crash=log_error,
         observe=told.request,
+        hot=hot,
     )
     app.state.money = MoneyOptions(settings.require_idempotency_key, new_secret)
     app.state.throughput = Throughput.of(settings.throughput_limit, workers=settings.workers)

@@ -19,6 +19,9 @@ HASH_DOMAIN = b"wallet-entry-v1"
 SEAL_DOMAIN = b"wallet-instruction-v1"
 NOBODY = UUID(int=0)
 NO_DETAILS = bytes(32)
+_canonical_text = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LENGTH = Struct(">I")
@@ -67,7 +70,7 @@ def canonical_details(
 
 def canonical(value: object) -> bytes:
     """Return the one byte form of a JSON value: keys sorted, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _canonical_text(value).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,10 @@ class Wallets(Protocol):
         """Return the ids of the wallets at these (owner id, currency) that there are."""
         ...
 
+    async def default_currencies(self, owner_ids: Sequence[UUID]) -> Mapping[UUID, Currency]:
+        """Return the currency of each one's default wallet; leave out who does not exist."""
+        ...
+
     async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
         """Return the owner's wallets, by currency."""
         ...

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ConfigDict, Field
 
 from wallet.api import answers
-from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import count_further, current_person
 from wallet.api.fields import Answer, Body, JsonObject
+from wallet.api.hot_routes import HotRoute
 from wallet.api.idempotency import HEADER_PARAMETER, RESPONSE_HEADERS, money_answer
 from wallet.api.money import MONEY
 from wallet.api.problems import problem_responses
@@ -26,7 +26,7 @@ BODY_SIZE_MAX = 2 * 1024 * 1024
 TRANSFERS_PER_REQUEST = 10
 """How many transfers of a batch count as one request against the throughput limit."""
 
-router = APIRouter(tags=["Wallets"], route_class=BoundedRoute)
+router = APIRouter(tags=["Wallets"], route_class=HotRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 BATCH_EXAMPLE: JsonObject = {

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from wallet.api import answers
-from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import (
     Amount,
@@ -19,6 +18,7 @@ from wallet.api.fields import (
     Text,
     UserId,
 )
+from wallet.api.hot_routes import HotRoute
 from wallet.api.idempotency import HEADER_PARAMETER, RESPONSE_HEADERS, money_answer
 from wallet.api.money import BALANCE_EXAMPLE, MONEY, Balance
 from wallet.api.people_fields import GivenEmail
@@ -37,7 +37,7 @@ from wallet.domain.transfers import (
     SelfTransfer,
 )
 
-router = APIRouter(tags=["Wallets"], route_class=BoundedRoute)
+router = APIRouter(tags=["Wallets"], route_class=HotRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 TRANSFER_EXAMPLE: JsonObject = {

@@ -1,20 +1,20 @@
-"""Wallets: balances, and wallets in further currencies."""
+"""Wallets: all of a person's, and wallets in further currencies."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import ConfigDict, Field
 
 from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
-from wallet.api.fields import Answer, Body, CurrencyCode, DefaultedCurrency
+from wallet.api.fields import Answer, Body, CurrencyCode
 from wallet.api.money import BALANCE_EXAMPLE, SIGNED_IN, Balance
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.state import use_cases
 from wallet.domain.money import UnknownCurrency
 from wallet.domain.sessions import Principal
-from wallet.domain.wallets import WalletAlreadyOpen, WalletNotFound
+from wallet.domain.wallets import WalletAlreadyOpen
 
 router = APIRouter(tags=["Wallets"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
@@ -54,27 +54,6 @@ class OpenWallet(Body):
     """Which currency to open a wallet in."""
 
     currency: CurrencyCode
-
-
-class BalanceQuery(Body):
-    """Which wallet."""
-
-    currency: DefaultedCurrency = None
-
-
-@router.get(
-    "/wallets/my-balance",
-    operation_id="getBalance",
-    summary="See a balance",
-    response_model=Balance,
-    responses=problem_responses(*SIGNED_IN, ValidationFailed, UnknownCurrency, WalletNotFound),
-)
-async def get_balance(
-    request: Request, person: Person, query: Annotated[BalanceQuery, Query()]
-) -> dict[str, Any]:
-    """Return the balance of your default wallet, or of the one in `currency`."""
-    wallet = await use_cases(request).wallets.balance(person.user_id, query.currency)
-    return answers.balance(wallet)
 
 
 @router.get(

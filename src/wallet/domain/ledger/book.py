@@ -36,12 +36,14 @@ class Book:
     """The locked truth of one batch and everything decided on it so far.
 
     `booked_at` is one time for the whole batch, not before any account's last entry; `stripe`
-    picks the system accounts of this batch.
+    picks the system accounts of this batch. `repeats` says whether any of its keys has been used
+    before, as far as could be seen when the locks were asked for.
     """
 
     accounts: dict[UUID, Account]
     booked_at: datetime
     stripe: int = 0
+    repeats: bool = True
     earlier: dict[Key, Outcome] = field(default_factory=dict)
     fundings: dict[UUID, "Funding"] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 class Ledger(Protocol):
     """Where the books are kept; every call belongs to the unit of work that it came from."""
 
-    async def lock(self, account_ids: Sequence[UUID], stripe: int) -> Book:
-        """Lock these accounts in id order and return them with this batch's `booked_at`."""
+    async def lock(
+        self, account_ids: Sequence[UUID], stripe: int, keys: Sequence[Key] = ()
+    ) -> Book:
+        """Lock these accounts in id order and return them with this batch's `booked_at`.
+
+        The book's `repeats` may be false only if none of the keys had been used before the call.
+        """
         ...
 
     async def peek(self, account_ids: Sequence[UUID], stripe: int) -> Book:

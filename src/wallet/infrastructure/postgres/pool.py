@@ -63,12 +63,14 @@ async def create_pool(
     size_min: int = 1,
     size_max: int = 10,
     generic_plans: bool = False,
+    read_only: bool = False,
     deadlines: Deadlines = DEADLINES,
 ) -> "Pool":
     """Open a pool on `url`, acting as `role` (None: as whoever logs in).
 
     `generic_plans` fits connections that run the same set-based statements for ever: it saves
-    planning them anew for each batch. Raises what asyncpg raises if the server cannot be reached.
+    planning them anew for each batch. On a `read_only` pool the database
+    refuses every change. Raises what asyncpg raises if the server cannot be reached.
     """
     settings = {
         "application_name": "wallet",
@@ -80,6 +82,8 @@ async def create_pool(
     }
     if role is not None:
         settings["role"] = role
+    if read_only:
+        settings["default_transaction_read_only"] = "on"
     if generic_plans:
         settings["plan_cache_mode"] = "force_generic_plan"
     return await asyncpg.create_pool(

@@ -36,6 +36,8 @@ FROM unnest($1::uuid[], $2::text[]) AS wanted (owner_id, currency)
 JOIN wallets w ON w.owner_id = wanted.owner_id AND w.currency = wanted.currency
 """
 
+DEFAULT_CURRENCIES = "SELECT id, default_currency FROM users WHERE id = ANY($1::uuid[])"
+
 OF_OWNER = """
 SELECT a.id, a.owner_id, a.currency, a.posted, a.held, a.version, a.floor, a.frozen,
        a.created_at, a.closed_at
@@ -135,6 +137,12 @@ class PostgresWallets:
                 FIND_MANY, [owner for owner, _ in places], [code for _, code in places]
             )
         return {(row["owner_id"], row["currency"]): row["account_id"] for row in rows}
+
+    async def default_currencies(self, owner_ids: Sequence[UUID]) -> Mapping[UUID, Currency]:
+        """Return the currency of each one's default wallet; leave out who does not exist."""
+        with translated():
+            rows = await self._connection.fetch(DEFAULT_CURRENCIES, owner_ids)
+        return {row["id"]: Currency(row["default_currency"]) for row in rows}
 
     async def of_owner(self, owner_id: UUID) -> Sequence[WalletView]:
         """Return the owner's wallets, by currency."""
