@@ -14,6 +14,7 @@ from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
+from wallet.api.problems import Headers
 from wallet.api.throughput import Throughput
 from wallet.application.log_in import Client
 from wallet.domain.errors import Unauthenticated
@@ -88,16 +89,15 @@ async def authenticated(
     Raises an `Unauthenticated`, or `ThroughputExceeded`.
     """
     state = scope.setdefault("state", {})
-    known: Principal | None = state.get("principal")
-    if known is not None:
-        # A hot route has asked already and then left the request to FastAPI.
-        return known
-    principal = await authenticate(bearer_token(scope["headers"]))
-    state["principal"] = principal
-    state["person_id"] = principal.user_id
-    decision = throughput.require(principal.user_id, monotonic())
-    # The edge puts these on whatever answer the route gives, problems included.
-    state["headers"] = throughput.headers(decision)
+    known: tuple[Principal, Headers] | None = state.get("authenticated")
+    if known is None:
+        principal = await authenticate(bearer_token(scope["headers"]))
+        state["person_id"] = principal.user_id
+        decision = throughput.require(principal.user_id, monotonic())
+        known = state["authenticated"] = (principal, throughput.headers(decision))
+    # Else a hot route has asked already and then left the request to FastAPI.
+    principal, state["headers"] = known
+    # The edge puts these headers on whatever answer the route gives, problems included.
     return principal
 
 

@@ -73,6 +73,7 @@ class HotRoutes:
                 try:
                     response = await plain.respond(scope, receive)
                 except NotPlain as left:
+                    scope["state"].pop("headers", None)
                     if left.body is not None:
                         receive = _received_again(left.body, receive)
                 else:

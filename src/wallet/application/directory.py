@@ -95,11 +95,17 @@ class _Known(Generic[K, V]):
 
     async def get(self, keys: Iterable[K]) -> Mapping[K, V]:
         """Return what is known or found of these; what does not exist is left out."""
-        wanted = list(dict.fromkeys(keys))
+        wanted = tuple(keys)
+        cache = self.cache
+        try:
+            # Nearly always everything is known, and each look into the cache hashes identifiers.
+            return {key: cache[key] for key in wanted}
+        except KeyError:
+            return await self._get(wanted)
+
+    async def _get(self, wanted: Sequence[K]) -> Mapping[K, V]:
         known = {key: self.cache[key] for key in wanted if key in self.cache}
         missing = [key for key in wanted if key not in known]
-        if not missing:
-            return known
         self._wanted.update(dict.fromkeys(missing))
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._look_up())

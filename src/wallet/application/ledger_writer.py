@@ -9,6 +9,7 @@ are waited for).
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from random import Random
 from uuid import UUID
 
@@ -155,7 +156,7 @@ async def _require_new(ledger: Ledger, keys: Sequence[Key]) -> None:
 
 def _account_ids(instructions: Sequence[Instruction], stripe: int) -> list[UUID]:
     ids = {id_ for instruction in instructions for id_ in instruction.account_ids(stripe)}
-    return sorted(ids, key=lambda id_: id_.int)
+    return sorted(ids, key=attrgetter("int"))
 
 
 def definite(result: Result) -> Outcome:

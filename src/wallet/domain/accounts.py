@@ -111,7 +111,7 @@ class Account:
         """Return why `amount` (minor units) cannot leave this account, or None if it can."""
         if self.closed:
             return WalletClosed(wallet_id=str(self.id))
-        if self.freeze & Freeze.SEND:
+        if self.freeze and self.freeze & Freeze.SEND:
             return WalletFrozen(wallet_id=str(self.id), direction="send")
         if self.available - amount < self.floor:
             return InsufficientFunds(
@@ -130,7 +130,7 @@ class Account:
         """
         if self.closed:
             return WalletClosed()
-        if self.freeze & Freeze.RECEIVE and not settled:
+        if self.freeze and self.freeze & Freeze.RECEIVE and not settled:
             return WalletFrozen(direction="receive")
         if self.posted + amount > self.balance_max:
             return BalanceLimitExceeded(maximum=BALANCE_MAX)

@@ -18,6 +18,7 @@ from wallet.domain.money import Currency
 HASH_DOMAIN = b"wallet-entry-v1"
 SEAL_DOMAIN = b"wallet-instruction-v1"
 NOBODY = UUID(int=0)
+_NOBODY = NOBODY.bytes
 NO_DETAILS = bytes(32)
 _canonical_text = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
@@ -25,6 +26,8 @@ _canonical_text = json.JSONEncoder(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LENGTH = Struct(">I")
+_NOTHING_REFUSED = bytes(8)
+"""Two texts without a letter: the code and the facts of no refusal."""
 _SEAL_LAYOUT = Struct(">16sH16sQQ?")
 _ENTRY_LAYOUT = Struct(">15s32s16sQ16sH3sqqqq16sQ32s")
 
@@ -41,7 +44,10 @@ class Kind(IntEnum):
     @property
     def word(self) -> str:
         """The word for it on the wire, such as `top-up`."""
-        return self.name.lower().replace("_", "-")
+        return _WORDS[self]
+
+
+_WORDS = {kind: kind.name.lower().replace("_", "-") for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +136,27 @@ def instruction_seal(
     Texts are preceded by their length; `parties` are owner, counterparty and its owner, and
     `refusal` is the code and the text of the facts. Raises `struct.error` for what does not fit.
     """
-    code, facts = refusal or ("", "")
-    texts = [text.encode() for text in (scope, currency, code, facts)]
-    return sha256(
-        b"".join(
-            (
-                SEAL_DOMAIN,
-                _SEAL_LAYOUT.pack(
-                    id_.bytes, kind, account_id.bytes, amount, booked_at_us, refusal is not None
-                ),
-                key_digest,
-                fingerprint,
-                *((party or NOBODY).bytes for party in parties),
-                *(_LENGTH.pack(len(text)) + text for text in texts),
-            )
-        )
-    ).digest()
+    content = [
+        SEAL_DOMAIN,
+        _SEAL_LAYOUT.pack(
+            id_.bytes, kind, account_id.bytes, amount, booked_at_us, refusal is not None
+        ),
+        key_digest,
+        fingerprint,
+        *[_NOBODY if party is None else party.bytes for party in parties],
+        _measured(scope),
+        _measured(currency),
+    ]
+    if refusal is None:
+        content.append(_NOTHING_REFUSED)
+    else:
+        content += map(_measured, refusal)
+    return sha256(b"".join(content)).digest()
+
+
+def _measured(text: str) -> bytes:
+    content = text.encode()
+    return _LENGTH.pack(len(content)) + content
 
 
 def microseconds(moment: datetime) -> int:
@@ -182,7 +193,7 @@ def entry_hash(
             held_delta,
             posted_after,
             held_after,
-            (counterparty_id or NOBODY).bytes,
+            _NOBODY if counterparty_id is None else counterparty_id.bytes,
             booked_at_us,
             details_digest or NO_DETAILS,
         )
