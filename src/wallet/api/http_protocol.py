@@ -57,9 +57,11 @@ class WholeAnswerCycle(RequestResponseCycle):
                 return
         else:
             self.held = None
-            if not message.get("more_body", False) and self._write_whole(held, message):
-                return
-            await super().send(held)
+            # After a head that was given up comes another one: uvicorn's own, of an error.
+            if message["type"] != START:
+                if not message.get("more_body", False) and self._write_whole(held, message):
+                    return
+                await super().send(held)
         await super().send(message)
 
     def _write_whole(self, start: Any, message: Any) -> bool:
