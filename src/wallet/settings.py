@@ -101,7 +101,10 @@ class Settings(BaseSettings):
         None, description="The owner's log-in, for migrations; the same as above if not set."
     )
     database_connections: int = Field(
-        8, ge=2, le=200, description="Connections per process, besides the three of the money path; half only read."
+        8,
+        ge=2,
+        le=200,
+        description="Connections per process, besides the three of the money path; half only read.",
     )
     data_directory: Path | None = Field(
         None, description="Where the embedded PostgreSQL, keys and mails are kept."

@@ -38,6 +38,11 @@ def fingerprint(request: object) -> bytes:
     return sha256(canonical(request)).digest()
 
 
+def digest_of(text: str) -> bytes:
+    """Return the same of a request that is canonical JSON already."""
+    return sha256(text.encode()).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class KeyOutcome:
     """What a key has come to; `funding` tells how far a top-up is."""

@@ -6,7 +6,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from wallet.application.directory import Directory, Place, Recipient
-from wallet.application.idempotency import IdempotencyKey, fingerprint, person_scope
+from wallet.application.idempotency import IdempotencyKey, digest_of, person_scope
 from wallet.application.ledger_writer import definite
 from wallet.application.transfers import Mover, TransferRequest, asked, details_of
 from wallet.application.unit_of_work import UnitOfWorkFactory
@@ -133,12 +133,10 @@ class TransferBatches:
     ) -> CreateTransferBatch:
         payer_id = request.payer_id
         pairs = list(zip(request.transfers, resolved.currencies, strict=True))
-        whole = fingerprint(
-            {
-                "atomic": request.atomic,
-                "kind": Kind.TRANSFER_BATCH.word,
-                "transfers": [asked(transfer, code) for transfer, code in pairs],
-            }
+        transfers = ",".join([asked(transfer, code) for transfer, code in pairs])
+        whole = digest_of(
+            f'{{"atomic":{"true" if request.atomic else "false"},'
+            f'"kind":"{Kind.TRANSFER_BATCH.word}","transfers":[{transfers}]}}'
         )
         header = Header(
             id=self._new_id(),

@@ -62,16 +62,17 @@ JOIN fundings f ON f.account_id = wanted.account_id AND f.id = wanted.id
 # One round trip writes everything. The accounts are locked already; keys, which another batch may
 # be using at the same time, are taken in one order, so that two batches never wait for each other.
 SAVE = """
-WITH new_entries AS (
+WITH rows AS MATERIALIZED (
+    SELECT account_id, version, instruction_id, kind, currency, posted_delta, held_delta,
+           posted_after, held_after, counterparty_id, details_digest, hash, is_last
+    FROM unnest($2::new_entry[])
+), new_entries AS (
     INSERT INTO entries (account_id, version, instruction_id, kind, currency, posted_delta,
                          held_delta, posted_after, held_after, counterparty_id, booked_at,
                          details_digest, hash)
     SELECT account_id, version, instruction_id, kind, currency, posted_delta, held_delta,
            posted_after, held_after, counterparty_id, $1, details_digest, hash
-    FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::smallint[], $6::text[], $7::bigint[],
-                $8::bigint[], $9::bigint[], $10::bigint[], $11::uuid[], $12::bytea[], $13::bytea[])
-        AS e (account_id, version, instruction_id, kind, currency, posted_delta, held_delta,
-              posted_after, held_after, counterparty_id, details_digest, hash)
+    FROM rows
     RETURNING 1
 ), new_instructions AS (
     INSERT INTO instructions (id, account_id, kind, scope, key_digest, fingerprint, currency,
@@ -79,25 +80,21 @@ WITH new_entries AS (
                               booked_at, refusal_code, refusal_facts, seal)
     SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
            counterparty_id, counterparty_owner_id, $1, refusal_code, refusal_facts::json, seal
-    FROM unnest($14::uuid[], $15::uuid[], $16::smallint[], $17::text[], $18::bytea[],
-                $19::bytea[], $20::text[], $21::bigint[], $22::uuid[], $23::uuid[], $24::uuid[],
-                $25::text[], $26::text[], $33::bytea[])
-        AS i (id, account_id, kind, scope, key_digest, fingerprint, currency, amount, owner_id,
-              counterparty_id, counterparty_owner_id, refusal_code, refusal_facts, seal)
+    FROM unnest($3::new_instruction[])
     ORDER BY scope, key_digest
     ON CONFLICT ON CONSTRAINT instructions_key_used_once DO NOTHING
     RETURNING 1
 ), changed_accounts AS (
     UPDATE accounts
-    SET posted = c.posted, held = c.held, version = c.version, head_hash = c.head_hash,
-        head_booked_at = $1
-    FROM unnest($27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bytea[])
-        AS c (id, posted, held, version, head_hash)
-    WHERE accounts.id = c.id AND accounts.version < c.version
+    SET posted = rows.posted_after, held = rows.held_after, version = rows.version,
+        head_hash = rows.hash, head_booked_at = $1
+    FROM rows
+    WHERE rows.is_last AND accounts.id = rows.account_id AND accounts.version < rows.version
     RETURNING 1
 ), new_batch AS (
     INSERT INTO batches (id, account_ids, versions, booked_at)
-    SELECT $32::uuid, $27, $30, $1 WHERE cardinality($27::uuid[]) > 0
+    SELECT $4::uuid, array_agg(account_id), array_agg(version), $1
+    FROM rows WHERE is_last HAVING count(*) > 0
 )
 SELECT (SELECT count(*) FROM new_entries) AS entries,
        (SELECT count(*) FROM new_instructions) AS instructions,
@@ -235,10 +232,13 @@ class PostgresLedger:
         """Write what the book decided; False if a key was taken by somebody else meanwhile."""
         if not book.outcomes:
             return True
-        accounts = book.changed_accounts()
+        entries = _entry_rows(book)
+        instructions = [_instruction_row(outcome) for outcome in book.outcomes]
         with translated():
             try:
-                counts = await self._connection.fetchrow(SAVE, *_save_arguments(book, accounts))
+                counts = await self._connection.fetchrow(
+                    SAVE, book.booked_at, entries, instructions, new_id()
+                )
             except asyncpg.UniqueViolationError as error:
                 if getattr(error, "constraint_name", None) in SAVED_ALREADY:
                     return False
@@ -246,7 +246,8 @@ class PostgresLedger:
             assert counts is not None  # noqa: S101 - a SELECT of counts has one row
             if counts["instructions"] < len(book.outcomes):
                 return False
-            if (counts["entries"], counts["accounts"]) != (len(book.entries), len(accounts)):
+            accounts = sum(entry[-1] is True for entry in entries)
+            if (counts["entries"], counts["accounts"]) != (len(entries), accounts):
                 raise LedgerInvariantBroken("the rows written are not the rows decided")
             await self._save_details(book)
             await self._save_fundings(book)
@@ -302,46 +303,46 @@ def _book(rows: Sequence["Record"], stripe: int) -> Book:
     return Book({account.id: account for account in accounts}, booked_at, stripe, repeats)
 
 
-def _save_arguments(book: Book, accounts: Sequence[Account]) -> list[object]:
-    entries = book.entries
-    outcomes = book.outcomes
-    headers = [outcome.header for outcome in outcomes]
-    refusals = [outcome.refusal for outcome in outcomes]
+def _entry_rows(book: Book) -> list[tuple[object, ...]]:
+    accounts = book.accounts
     return [
-        book.booked_at,
-        [e.account_id for e in entries],
-        [e.version for e in entries],
-        [e.instruction_id for e in entries],
-        [int(e.kind) for e in entries],
-        [e.currency for e in entries],
-        [e.posted_delta for e in entries],
-        [e.held_delta for e in entries],
-        [e.posted_after for e in entries],
-        [e.held_after for e in entries],
-        [e.counterparty_id for e in entries],
-        [e.details_digest for e in entries],
-        [e.hash for e in entries],
-        [h.id for h in headers],
-        [h.account_id for h in headers],
-        [int(h.kind) for h in headers],
-        [h.scope for h in headers],
-        [h.key_digest for h in headers],
-        [h.fingerprint for h in headers],
-        [h.currency for h in headers],
-        [h.amount for h in headers],
-        [h.owner_id for h in headers],
-        [h.counterparty_id for h in headers],
-        [h.counterparty_owner_id for h in headers],
-        [r.code if r else None for r in refusals],
-        [facts_text(r.facts) if r else None for r in refusals],
-        [a.id for a in accounts],
-        [a.posted for a in accounts],
-        [a.held for a in accounts],
-        [a.version for a in accounts],
-        [a.head_hash for a in accounts],
-        new_id(),
-        [outcome.seal() for outcome in outcomes],
+        (
+            e.account_id,
+            e.version,
+            e.instruction_id,
+            e.kind,
+            e.currency,
+            e.posted_delta,
+            e.held_delta,
+            e.posted_after,
+            e.held_after,
+            e.counterparty_id,
+            e.details_digest,
+            e.hash,
+            accounts[e.account_id].version == e.version,
+        )
+        for e in book.entries
     ]
+
+
+def _instruction_row(outcome: Outcome) -> tuple[object, ...]:
+    header, refusal = outcome.header, outcome.refusal
+    return (
+        header.id,
+        header.account_id,
+        header.kind,
+        header.scope,
+        header.key_digest,
+        header.fingerprint,
+        header.currency,
+        header.amount,
+        header.owner_id,
+        header.counterparty_id,
+        header.counterparty_owner_id,
+        None if refusal is None else refusal.code,
+        None if refusal is None else facts_text(refusal.facts),
+        outcome.seal(),
+    )
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:

@@ -1,0 +1,2 @@
+DROP TYPE new_instruction;
+DROP TYPE new_entry;
