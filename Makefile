@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -60,6 +60,21 @@ imports: $(VENV)/.installed-dev ## Check the floors (import-linter)
 check: lint types imports test ## What CI runs first (at most 15 minutes on 2 cores)
 
 check-slow: test-slow ## What CI runs next: faults, races over several processes (at most 40 minutes)
+
+bench: $(VENV)/.installed-dev $(ASSETS) ## Measure the service against PostgreSQL and others (25 minutes; wants wrk)
+	$(BIN)/python -m benchmarks run
+
+bench-quick: $(VENV)/.installed-dev $(ASSETS) ## The same for whoever is changing the code (1 minute)
+	$(BIN)/python -m benchmarks quick
+
+bench-growth: $(VENV)/.installed-dev $(ASSETS) ## 10^4 entries against 10^7 (20 minutes)
+	$(BIN)/python -m benchmarks growth
+
+bench-memory: $(VENV)/.installed-dev $(ASSETS) ## One worker over a million requests
+	$(BIN)/python -m benchmarks memory
+
+profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
+	$(BIN)/python -m benchmarks profile
 
 lock: $(VENV)/.installed-dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
