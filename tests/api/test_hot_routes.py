@@ -16,11 +16,13 @@ from tests.conftest import EMPTY, Database, Service, running_service, settings_o
 from wallet.api.hot_routes import HotRoute, HotRoutes, hot_routes
 from wallet.api.routes.balances import Person as CurrentPerson
 
-TRANSFER, BATCH, BALANCE = "/wallets/transfer", "/transfers/batch", "/wallets/my-balance"
+TRANSFER, BATCH = "/wallets/transfer", "/transfers/batch"
+BALANCE, HISTORY = "/wallets/my-balance", "/transactions"
 UUIDS = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MOMENTS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 REQUEST_IDS = re.compile(rb'"request_id":"[0-9a-f]{24}"')
 TWO_KEYS = (("idempotency-key", "a"), ("idempotency-key", "b"))
+CURSORS = re.compile(rb'"next_cursor":"[A-Za-z0-9_=-]+"')
 CHANGING = {"x-request-id", "ratelimit", "idempotency-key"}
 
 
@@ -63,6 +65,10 @@ PLAIN = [
     Ask("GET", BALANCE + "?currency=USD"),
     Ask("GET", BALANCE + "?currency=EUR"),
     Ask("GET", BALANCE + "?currency=XXQ"),
+    Ask("GET", HISTORY),
+    Ask("GET", HISTORY + "?limit=1"),
+    Ask("GET", HISTORY + "?limit=200"),
+    Ask("GET", HISTORY + "?cursor=AAAA"),
     Ask(
         "POST",
         BATCH,
@@ -116,6 +122,11 @@ ODD = [
     Ask("GET", BALANCE + "?currency=USD&currency=EUR"),
     Ask("GET", BALANCE + "?currency=%ff"),
     Ask("GET", BALANCE + "?owner_id=1"),
+    *(
+        Ask("GET", HISTORY + query)
+        for query in ("?limit=0", "?limit=201", "?limit=1_0", "?limit=", "?limit=+5", "?sort=x",
+                      "?limit=1&limit=2", "?cursor=", "?limit=%d9%a1", "?limit=1;limit=2")
+    ),
     Ask("GET", BALANCE, headers={"authorization": None}),
     Ask("POST", BATCH, b'{"transfers":[]}'),
     Ask("POST", BATCH, b'{"transfers":[{"to_handle":"bob","amount":1,"dry_run":true}]}'),
@@ -147,7 +158,7 @@ def plainly(body: bytes) -> bytes:
     seen: dict[bytes, bytes] = {}
     for pattern in (UUIDS, MOMENTS):
         body = pattern.sub(lambda m: seen.setdefault(m[0], b"<%d>" % len(seen)), body)
-    return REQUEST_IDS.sub(b"", body)
+    return CURSORS.sub(b'"next_cursor":"..."', REQUEST_IDS.sub(b"", body))
 
 
 @dataclass
@@ -288,4 +299,5 @@ def test_the_hot_routes_are_the_few_that_carry_most_requests(service: Service) -
         TRANSFER,
         BATCH,
         BALANCE,
+        HISTORY,
     }

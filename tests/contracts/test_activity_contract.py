@@ -250,3 +250,21 @@ async def test_closing_waits_for_a_payment_under_way(books: Books) -> None:
         await work.commit()
     with pytest.raises(WalletNotEmpty):
         await asyncio.wait_for(closing, 2)
+
+
+async def test_many_wallets_are_found_as_each_of_them_would_be(books: Books) -> None:
+    alice, bob, nobody = (person(name) for name in (books.alice, books.bob, "nobody"))
+    places: list[tuple[UUID, str | None]] = [
+        (alice, "USD"),
+        (alice, "EUR"),
+        (bob, "USD"),
+        (nobody, "USD"),
+        (nobody, None),
+    ]
+    async with books.unit_of_work() as work:
+        each = {place: await work.wallets.get(*place) for place in places}
+        found = await work.wallets.get_many(places)
+        ids = await work.wallets.find_many([(alice, "USD"), (alice, "EUR"), (nobody, "USD")])
+    assert found == {(alice, "USD"): each[alice, "USD"], (bob, "USD"): each[bob, "USD"]}
+    assert found[alice, "USD"].posted == 100
+    assert ids == {(alice, "USD"): wallet(books.alice, "USD")}

@@ -184,6 +184,12 @@ class MemoryWallets:
         id_ = self._store.wallets.get((owner_id, code or ""))
         return None if id_ is None else self._view(id_)
 
+    async def get_many(
+        self, places: Sequence[tuple[UUID, str | None]]
+    ) -> Mapping[tuple[UUID, str | None], WalletView]:
+        found = {place: await self.get(*place) for place in places}
+        return {place: view for place, view in found.items() if view is not None}
+
     async def close_all(self, owner_id: UUID, closed_at: datetime) -> None:
         ids = [id_ for place, id_ in self._store.wallets.items() if place[0] == owner_id]
         await self._transaction.lock(sorted(ids))

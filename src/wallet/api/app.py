@@ -45,6 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     transfer_batches.router,
     top_ups.router,
     transactions.router,
+    transactions.line_router,
     idempotency_keys.router,
     sessions.router,
     users.router,

@@ -4,12 +4,12 @@ Only what never changes is cached (whose wallet in which currency, a person's de
 whether an e-mail address is verified and whether a wallet is closed is read each time.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from wallet.application.gathering import Gathered
 from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.money import Currency
 from wallet.domain.wallets import WalletNotFound
@@ -79,19 +79,14 @@ class Directory:
 
 
 class _Known(Generic[K, V]):
-    """Facts that never change: found many at a time, and kept until there are too many.
-
-    Whoever asks while a look-up is under way joins the next one.
-    """
+    """Facts that never change: looked up for many at once, and kept until there are too many."""
 
     def __init__(
         self, find: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], size_max: int
     ) -> None:
         self.cache: dict[K, V] = {}
-        self._find = find
         self._size_max = size_max
-        self._wanted: dict[K, None] = {}
-        self._next: asyncio.Task[Mapping[K, V]] | None = None
+        self._look_ups = Gathered(find)
 
     async def get(self, keys: Iterable[K]) -> Mapping[K, V]:
         """Return what is known or found of these; what does not exist is left out."""
@@ -101,25 +96,19 @@ class _Known(Generic[K, V]):
             # Nearly always everything is known, and each look into the cache hashes identifiers.
             return {key: cache[key] for key in wanted}
         except KeyError:
-            return await self._get(wanted)
+            return await self._get(dict.fromkeys(wanted))
 
-    async def _get(self, wanted: Sequence[K]) -> Mapping[K, V]:
+    async def _get(self, wanted: Iterable[K]) -> Mapping[K, V]:
         known = {key: self.cache[key] for key in wanted if key in self.cache}
         missing = [key for key in wanted if key not in known]
-        self._wanted.update(dict.fromkeys(missing))
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_task(self._look_up())
-        # One who goes away must not end the look-up of the others.
-        found = await asyncio.shield(self._next)
-        return known | {key: found[key] for key in missing if key in found}
+        found = await self._look_ups.get(missing)
+        for key in missing:
+            if key in found:
+                known[key] = found[key]
+                self._remember(key, found[key])
+        return known
 
-    async def _look_up(self) -> Mapping[K, V]:
-        # Everybody who becomes ready in this turn of the loop goes along.
-        await asyncio.sleep(0)
-        wanted, self._wanted, self._next = list(self._wanted), {}, None
-        found = await self._find(wanted)
-        for key, value in found.items():
-            if len(self.cache) >= self._size_max:
-                del self.cache[next(iter(self.cache))]
-            self.cache[key] = value
-        return found
+    def _remember(self, key: K, value: V) -> None:
+        if key not in self.cache and len(self.cache) >= self._size_max:
+            del self.cache[next(iter(self.cache))]
+        self.cache[key] = value

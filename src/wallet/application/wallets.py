@@ -1,15 +1,18 @@
 """Wallets: opened in further currencies, and read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from wallet.application.gathering import Gathered
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.accounts import Account, Purpose, system_accounts
 from wallet.domain.events import Event
 from wallet.domain.money import Currency, currency_of
 from wallet.domain.users import AccountClosed
 from wallet.domain.wallets import WalletNotFound, WalletView
+
+Place = tuple[UUID, str | None]
 
 
 async def open_wallet(
@@ -47,6 +50,7 @@ class WalletKeeping:
         self._reading = reading or unit_of_work
         self._new_id = new_id
         self._clock = clock
+        self._balances = Gathered(self._read_balances)
 
     async def open(self, person_id: UUID, currency: str) -> WalletView:
         """Open a wallet in a currency; raise `WalletAlreadyOpen` or `UnknownCurrency`."""
@@ -78,8 +82,12 @@ class WalletKeeping:
     async def balance(self, person_id: UUID, currency: str | None) -> WalletView:
         """Return one wallet, the default one for None; raise `WalletNotFound`."""
         code = None if currency is None else currency_of(currency)
-        async with self._reading() as work:
-            wallet = await work.wallets.get(person_id, code)
+        place = (person_id, code)
+        wallet = (await self._balances.get([place])).get(place)
         if wallet is None:
             raise WalletNotFound(**({} if code is None else {"currency": code}))
         return wallet
+
+    async def _read_balances(self, places: Sequence[Place]) -> Mapping[Place, WalletView]:
+        async with self._reading() as work:
+            return await work.wallets.get_many(places)

@@ -22,13 +22,27 @@ from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.postgres.pool import Pool
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 from wallet.infrastructure.telemetry import Metrics
+from wallet.settings import Settings
 
 DRAIN_TIMEOUT_S = 6.0
 # A batch request is a ledger batch of its own; it has its own lane, so that those who send single
 # transfers never stand in line behind a thousand of somebody else's.
 BATCH_REQUEST_LANES = 1
 BATCH_REQUESTS_MAX = 32
-MONEY_CONNECTIONS = LANES + BATCH_REQUEST_LANES
+
+
+def lanes_of(settings: Settings) -> int:
+    """Return how many lanes a worker has for single instructions.
+
+    One for each worker where there are several: more of them make smaller batches, which wait for
+    each other's locks. Alone, a worker decides in one lane while PostgreSQL writes in the other.
+    """
+    return LANES if settings.workers == 1 else 1
+
+
+def money_connections(settings: Settings) -> int:
+    """Return how many connections the money path of a worker needs: one for each lane."""
+    return lanes_of(settings) + BATCH_REQUEST_LANES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,9 @@ def money_parts(
         return PostgresUnitOfWork(money_pool)
 
     writer = LedgerWriter(money_unit_of_work, observe=_observer(metrics))
-    coalescer = Coalescer(writer, first_stripe=os.getpid() * LANES % STRIPES)
+    coalescer = Coalescer(
+        writer, first_stripe=os.getpid() * LANES % STRIPES, lanes=lanes_of(ground.settings)
+    )
     ground.stack.push_async_callback(_drained, coalescer.drain)
     batch_requests = Coalescer(
         writer, lanes=BATCH_REQUEST_LANES, batch_size_max=1, queue_size_max=BATCH_REQUESTS_MAX

@@ -14,7 +14,7 @@ from wallet.application.staff import Staff
 from wallet.application.use_cases import UseCases
 from wallet.application.wallets import WalletKeeping
 from wallet.bootstrap.ground import Ground, Log
-from wallet.bootstrap.money import MONEY_CONNECTIONS, MoneyParts, money_parts
+from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
@@ -63,7 +63,7 @@ async def running_parts(
         pool = await _pool(stack, database_url, size_max=writing)
         reading_pool = await _pool(stack, database_url, size_max=reading, read_only=True)
         money_pool = await _pool(
-            stack, database_url, size_max=MONEY_CONNECTIONS, generic_plans=True
+            stack, database_url, size_max=money_connections(settings), generic_plans=True
         )
         ground = Ground(settings, directory, pool, reading_pool, stack, log, report)
         people = people_parts(ground)

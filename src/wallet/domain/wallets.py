@@ -83,6 +83,12 @@ class Wallets(Protocol):
         """Return one wallet; a currency of None means the owner's default one."""
         ...
 
+    async def get_many(
+        self, places: Sequence[tuple[UUID, str | None]]
+    ) -> Mapping[tuple[UUID, str | None], WalletView]:
+        """Return the wallets at these (owner id, currency) that there are, as `get` would."""
+        ...
+
     async def close_all(self, owner_id: UUID, closed_at: datetime) -> None:
         """Lock, check and close the owner's wallets.
 

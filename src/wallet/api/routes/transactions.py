@@ -11,13 +11,15 @@ from wallet.api.cursors import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import current_person
 from wallet.api.fields import Answer, JsonObject
+from wallet.api.hot_routes import HotRoute
 from wallet.api.money import BALANCE_EXAMPLE, SIGNED_IN, Balance
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.state import use_cases
 from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
 from wallet.domain.sessions import Principal
 
-router = APIRouter(tags=["Transactions"], route_class=BoundedRoute)
+router = APIRouter(tags=["Transactions"], route_class=HotRoute)
+line_router = APIRouter(tags=["Transactions"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 
@@ -125,7 +127,7 @@ async def list_transactions(
     }
 
 
-@router.get(
+@line_router.get(
     "/transactions/{id}",
     operation_id="getTransaction",
     summary="See one movement",

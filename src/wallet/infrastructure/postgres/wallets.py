@@ -53,6 +53,17 @@ WHERE w.owner_id = $1
   AND w.currency = coalesce($2, (SELECT default_currency FROM users WHERE id = $1))
 """
 
+GET_MANY = """
+SELECT wanted.owner_id AS asked_for, wanted.currency AS asked_in,
+       a.id, a.owner_id, a.currency, a.posted, a.held, a.version, a.floor, a.frozen,
+       a.created_at, a.closed_at
+FROM unnest($1::uuid[], $2::text[]) AS wanted (owner_id, currency)
+LEFT JOIN users u ON u.id = wanted.owner_id AND wanted.currency IS NULL
+JOIN wallets w ON w.owner_id = wanted.owner_id
+    AND w.currency = coalesce(wanted.currency, u.default_currency)
+JOIN accounts a ON a.id = w.account_id
+"""
+
 LOCK_OF_OWNER = """
 SELECT id, posted, held FROM accounts
 WHERE id IN (SELECT account_id FROM wallets WHERE owner_id = $1)
@@ -155,6 +166,16 @@ class PostgresWallets:
         with translated():
             row = await self._connection.fetchrow(GET, owner_id, currency)
         return None if row is None else wallet_of(row)
+
+    async def get_many(
+        self, places: Sequence[tuple[UUID, str | None]]
+    ) -> Mapping[tuple[UUID, str | None], WalletView]:
+        """Return the wallets at these (owner id, currency) that there are, as `get` would."""
+        with translated():
+            rows = await self._connection.fetch(
+                GET_MANY, [owner for owner, _ in places], [code for _, code in places]
+            )
+        return {(row["asked_for"], row["asked_in"]): wallet_of(row) for row in rows}
 
     async def close_all(self, owner_id: UUID, closed_at: datetime) -> None:
         """Lock, check and close the owner's wallets; raise `WalletNotEmpty` if one is not."""
