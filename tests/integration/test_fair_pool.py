@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.conftest import Database
+from tests.nemesis.proxy import Proxy, port_of
 
 from wallet.infrastructure.postgres.pool import FairPool, create_pool
 
@@ -101,3 +102,25 @@ async def test_a_server_that_cannot_be_reached_takes_no_turn_for_good(database: 
         with pytest.raises(Exception, match="does not exist"):
             await pool.acquire(timeout=1)
     await pool.close()
+
+
+async def test_giving_back_a_connection_that_is_cut_off_takes_no_longer_than_it_may(
+    database: Database,
+) -> None:
+    async with Proxy(("127.0.0.1", port_of(database.url))) as proxy:
+        pool = await create_pool(proxy.url(database.url), size_max=1)
+
+        async def read() -> None:
+            async with pool.acquire(timeout=0.3) as connection:
+                await connection.fetchval("SELECT pg_sleep(30)")
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.2)
+        proxy.black_hole()
+        began_s = asyncio.get_running_loop().time()
+        reading.cancel()
+        with pytest.raises((asyncio.CancelledError, TimeoutError)):
+            await reading
+        assert asyncio.get_running_loop().time() - began_s < 1
+        proxy.heal()
+        await asyncio.wait_for(pool.close(), 10)

@@ -54,7 +54,7 @@ class FairPool(asyncpg.Pool):
     def __init__(self, *args: Any, max_size: int, **options: Any) -> None:
         super().__init__(*args, max_size=max_size, **options)
         self._turns = asyncio.Semaphore(max_size)
-        self._lent: set[Any] = set()
+        self._lent: dict[Any, float | None] = {}
 
     async def _acquire(self, timeout: float | None) -> Any:
         async with asyncio.timeout(timeout):
@@ -64,15 +64,18 @@ class FairPool(asyncpg.Pool):
             except BaseException:
                 self._turns.release()
                 raise
-        self._lent.add(connection)
+        self._lent[connection] = timeout
         return connection
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
-        """Take a connection back, and let the next in line have it."""
+        """Take a connection back, and let the next in line have it.
+
+        One that is cut off in a statement may take as long as it took to get, or is thrown away.
+        """
         lent = connection in self._lent
-        self._lent.discard(connection)
+        wait_s = self._lent.pop(connection, None)
         try:
-            await super().release(connection, timeout=timeout)
+            await super().release(connection, timeout=wait_s if timeout is None else timeout)
         finally:
             if lent:
                 self._turns.release()
