@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         8,
         ge=2,
         le=200,
-        description="Connections per process, besides the three of the money path; half only read.",
+        description="Connections per process, besides the two or three for money; half only read.",
     )
     data_directory: Path | None = Field(
         None, description="Where the embedded PostgreSQL, keys and mails are kept."

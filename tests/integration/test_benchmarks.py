@@ -39,7 +39,7 @@ def test_a_round_of_the_most_important_contenders_is_measured_and_audited(tmp_pa
     contenders = json.loads(results.read_text())["run"]["contenders"]
     assert set(contenders) == {"pgf", "service_1w_64c", "batches_1w", "balance"}
     assert all(found["per_second"] > 0 for found in contenders.values())
-    assert "service uniform 1w 64c" in said or "service" in said
+    assert "service_1w_64c" in said
     assert (tmp_path / "plot.svg").read_text().startswith("<svg")
 
 
