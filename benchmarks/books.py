@@ -26,7 +26,7 @@ from benchmarks.rows import (
 from wallet.application.idempotency import fingerprint, person_scope, system_key
 from wallet.domain.accounts import Account, Purpose, system_accounts
 from wallet.domain.funding import RequestTopUp, SettleTopUp, funding_id_of
-from wallet.domain.journal import Kind, microseconds
+from wallet.domain.journal import Details, Kind, microseconds
 from wallet.domain.ledger import Book, Header, Instruction, Outcome
 
 OPENING_AMOUNT = 1_000_000_000
@@ -41,13 +41,15 @@ class Plan:
     """How many people there are, how many of them pay, and how much has happened before.
 
     `entries` counts those of the opening too, two for each person; `merchant_share` is the part of
-    the history that pays one merchant, whose wallet then has a long history of its own.
+    the history that pays one merchant, whose wallet then has a long history of its own, and
+    `noted_share` is the part that has a note, a reference and metadata.
     """
 
     people: int = 10_000
     payers: int = 2_000
     entries: int = 20_000
     merchant_share: float = 0.0
+    noted_share: float = 0.0
     seed: int = 1
 
     @property
@@ -68,6 +70,7 @@ class Bookkeeper:
         self._random = Random(plan.seed)  # noqa: S311 - the same books each time, and no secret
         self.people = [self._person() for _ in range(plan.people)]
         self._accounts = {account.id: account for account in self._all_accounts()}
+        self._noted = 0
         # In an order of chance: payers are spread over all of the index, as in life.
         self.shuffled = self._random.sample(self.people, len(self.people))
 
@@ -213,6 +216,7 @@ class Bookkeeper:
                 self._random.randbytes(32),
                 booked_at,
                 booked_at_us,
+                self._details(),
             )
             for person, other, delta in (
                 (source, target, -transfer.amount),
@@ -220,9 +224,22 @@ class Bookkeeper:
             ):
                 account = touched[person.account_id] = self._accounts[person.account_id]
                 rows.entries.append(transfer.book(account, delta, other.account_id))
+                if transfer.details is not None:
+                    rows.details.append(transfer.details_row(account.id))
             rows.instructions.append(transfer.instruction_row())
         ids, versions = list(touched), [account.version for account in touched.values()]
         rows.batches.append((self._id(), ids, versions, booked_at))
+
+    def _details(self) -> Details | None:
+        if not self.plan.noted_share or self._random.random() >= self.plan.noted_share:
+            return None
+        self._noted += 1
+        return Details(
+            salt=self._random.randbytes(32),
+            note=f"Order {self._noted} with thanks",
+            reference=f"R-{self._noted}",
+            metadata={"shop": "north" if self._noted % 2 else "south", "order": str(self._noted)},
+        )
 
     def _pair(self) -> tuple[Person, Person]:
         people, chance = self.shuffled, self._random.random

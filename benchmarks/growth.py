@@ -16,6 +16,7 @@ from benchmarks.places import BenchmarkFailed, Database, Place, Template, place,
 from benchmarks.processor_time import ProcessorTime
 from benchmarks.publishing import publish
 from benchmarks.quick import LINE, TITLES, line
+from benchmarks.searches import search_costs
 from benchmarks.subjects import service_on
 
 Rounds = dict[str, dict[int, Measured]]
@@ -35,7 +36,15 @@ class Size:
 
 def growth(options: Namespace) -> None:
     """Load both books, measure them in turns, and verify the large ones at the end."""
-    large = Plan(people=options.people, payers=2_000, entries=options.entries, seed=4)
+    # One of them sells to everybody: a tenth of all entries is theirs, to be searched.
+    large = Plan(
+        people=options.people,
+        payers=2_000,
+        entries=options.entries,
+        merchant_share=0.2,
+        noted_share=0.05,
+        seed=4,
+    )
     with place(options.directory) as here:
         sizes = [_copied(here, SMALL), _loaded(here, large)]
         contenders = [
@@ -44,8 +53,10 @@ def growth(options: Namespace) -> None:
             for contender in (_pgf(here, size, options), _service(here, size, options))
         ]
         rounds, failures = _rounds(contenders, options.rounds)
+        searches = search_costs(here, sizes[-1].template)
         if not options.unverified:
             _verify(here, sizes[-1])
+    results.merge(options.json, "searches", searches)
     publish(results.merge(options.json, "growth", _content(sizes, rounds, failures)), options)
     if failures:
         raise BenchmarkFailed("; ".join(failures))

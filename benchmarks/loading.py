@@ -25,6 +25,7 @@ COLUMNS: dict[str, Sequence[str]] = {
         *("id", "account_id", "kind", "scope", "key_digest", "fingerprint", "currency", "amount"),
         *("owner_id", "counterparty_id", "counterparty_owner_id", "booked_at", "seal"),
     ),
+    "details": ("account_id", "instruction_id", "salt", "note", "reference", "metadata"),
     "fundings": (
         *("id", "account_id", "owner_id", "amount", "currency", "source", "status"),
         *("created_at", "decided_at"),
@@ -38,7 +39,7 @@ COLUMNS: dict[str, Sequence[str]] = {
     "users": ("id", "first_name", "last_name", "default_currency", "created_at"),
     "sessions": ("id", "user_id", "created_at", "last_used_at", "expires_at"),
 }
-JOURNAL = ("entries", "instructions", "fundings", "batches")
+JOURNAL = ("entries", "instructions", "details", "fundings", "batches")
 
 # The definition comes from the index, which knows its fill factor; a constraint's would not.
 INDEXES = """

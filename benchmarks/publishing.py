@@ -49,6 +49,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _pages(document["run"]["pages"])
     if "growth" in document:
         yield from _growth(document["growth"])
+    if "searches" in document:
+        yield from _searches(document["searches"])
     if "memory" in document:
         yield from _memory(document["memory"])
 
@@ -115,6 +117,21 @@ def _growth(growth: Mapping[str, Any]) -> Iterator[str]:
             f"| {size['pgf']['per_second']:,.0f} | {size['service']['p99_us'] / 1000:.1f} "
             f"| {size['service']['postgres_us']:.0f} |"
         )
+    yield ""
+
+
+def _searches(searches: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"| page of a search among {searches['lines']:,} lines of one person, "
+        f"{searches['entries']:,} entries in all | first, ms | middle | last | buffers |"
+    )
+    yield "|---|---|---|---|---|"
+    for cost in searches["costs"]:
+        yield (
+            f"| {cost['search']} | {cost['first_ms']:.1f} | {cost['middle_ms']:.1f} "
+            f"| {cost['last_ms']:.1f} | {cost['buffers']:,.0f} |"
+        )
+    yield f"| finding the version of an instant | {searches['instant_ms']:.2f} | | | |"
     yield ""
 
 

@@ -84,6 +84,13 @@ def _page(position: str) -> Value:
     return value
 
 
+def _dearest_search(document: Mapping[str, Any]) -> float | None:
+    costs = document["searches"]["costs"]
+    return max(
+        float(cost[f"{place}_ms"]) for cost in costs for place in ("first", "middle", "last")
+    )
+
+
 def _part(part: str, figure: str) -> Value:
     return lambda document: float(document[part][figure])
 
@@ -136,6 +143,12 @@ TARGETS = (
         "last page of a long history against its first (flat)",
         _over(_page("last"), _page("first")),
         1.25,
+        at_least=False,
+    ),
+    Target(
+        "the dearest page of a search at 10^7 entries, ms in the database",
+        _dearest_search,
+        20,
         at_least=False,
     ),
     Target(

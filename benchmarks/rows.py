@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from wallet.application.idempotency import person_scope
 from wallet.domain.accounts import Account
 from wallet.domain.funding import Funding
-from wallet.domain.journal import Entry, Kind, entry_hash, instruction_seal
+from wallet.domain.journal import Details, Entry, Kind, entry_hash, instruction_seal
 from wallet.domain.ledger import Outcome
 from wallet.domain.money import Currency
 
@@ -31,6 +33,7 @@ class Rows:
 
     entries: list[Row] = field(default_factory=list)
     instructions: list[Row] = field(default_factory=list)
+    details: list[Row] = field(default_factory=list)
     fundings: list[Row] = field(default_factory=list)
     batches: list[Row] = field(default_factory=list)
 
@@ -46,10 +49,12 @@ class Transfer:
     key_digest: bytes
     booked_at: datetime
     booked_at_us: int
+    details: Details | None = None
 
     def book(self, account: Account, delta: int, counterparty_id: UUID) -> Row:
         """Change an account by one leg, and return its entry's row."""
         version, posted = account.version + 1, account.posted + delta
+        digest = None if self.details is None else self.details.digest
         hash_ = entry_hash(
             account.head_hash,
             account.id,
@@ -63,7 +68,7 @@ class Transfer:
             0,
             counterparty_id,
             self.booked_at_us,
-            None,
+            digest,
         )
         account.version, account.posted = version, posted
         account.head_hash, account.head_booked_at = hash_, self.booked_at
@@ -79,9 +84,16 @@ class Transfer:
             0,
             counterparty_id,
             self.booked_at,
-            None,
+            digest,
             hash_,
         )
+
+    def details_row(self, account_id: UUID) -> Row:
+        """Return the row of what one side sees of the details."""
+        details = self.details
+        assert details is not None  # noqa: S101 - asked only of transfers that have some
+        metadata = orjson.dumps(dict(details.metadata or {})).decode()
+        return (account_id, self.id, details.salt, details.note, details.reference, metadata)
 
     def instruction_row(self) -> Row:
         """Return the row of what was asked."""

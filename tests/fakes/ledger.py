@@ -13,15 +13,11 @@ from uuid import UUID
 from wallet.domain.accounts import Account, Purpose
 from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
-from wallet.domain.history import (
-    Counterparty,
-    Line,
-    Page,
-    merged_page,
-)
+from wallet.domain.history import Counterparty, Line, Look, Page, merged_page, order
 from wallet.domain.journal import Details, Entry
 from wallet.domain.ledger import Book, Key, Outcome
 from wallet.domain.money import Currency
+from wallet.domain.search import Count, Search, Stretch, stretches_of
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -269,6 +265,63 @@ class MemoryHistory:
             for id_, version in before.items()
         }
         return merged_page(lines, before, limit)
+
+    async def search(
+        self,
+        owner_id: UUID,
+        search: Search,
+        *,
+        next_versions: Mapping[UUID, int] | None,
+        limit: int,
+    ) -> Page:
+        stretches = self._stretches(owner_id, search, next_versions)
+        lines = self._found(stretches, search)
+        if len(lines) <= limit:
+            return Page(lines, None)
+        look = Look.of(stretches, 10**6, oldest_first=search.oldest_first)
+        return Page(lines[:limit], look.behind(lines[:limit]))
+
+    async def count(self, owner_id: UUID, search: Search) -> Count:
+        return Count(len(self._found(self._stretches(owner_id, search, None), search)), exact=True)
+
+    def _stretches(
+        self, owner_id: UUID, search: Search, next_versions: Mapping[UUID, int] | None
+    ) -> list[Stretch]:
+        own = [
+            id_
+            for place, id_ in self._store.wallets.items()
+            if place[0] == owner_id
+            and search.currency in (None, place[1])
+            and search.wallet_id in (None, id_)
+        ]
+        heads = {id_: self._store.accounts[id_].version for id_ in own}
+        before = {
+            (id_, instant): sum(e.booked_at < instant for e in self._store.entries.get(id_, []))
+            for id_ in own
+            for instant in (search.since, search.until)
+            if instant is not None
+        }
+        return stretches_of(heads, before, search, next_versions)
+
+    def _found(self, stretches: Sequence[Stretch], search: Search) -> list[Line]:
+        named, parties = search.counterparty, None
+        if named is not None:
+            parties = [
+                id_
+                for (owner_id, _), id_ in self._store.wallets.items()
+                if owner_id == named
+                or ((p := self._store.people.get(owner_id)) is not None and p.handle == named)
+            ]
+        lines = [
+            self._line(entry)
+            for stretch in stretches
+            for entry in self._store.entries.get(stretch.wallet_id, [])
+            if stretch.holds(entry.version)
+        ]
+        found = [
+            line for line in lines if search.admits(line.entry, line.details, line.seen, parties)
+        ]
+        return sorted(found, key=order, reverse=not search.oldest_first)
 
     async def line(self, owner_id: UUID, instruction_id: UUID) -> Line | None:
         for place, id_ in self._store.wallets.items():

@@ -17,6 +17,7 @@ from wallet.domain.history import Line
 from wallet.domain.journal import Details, Entry, Kind
 from wallet.domain.ledger import Outcome
 from wallet.domain.money import display
+from wallet.domain.search import Count
 from wallet.domain.wallets import WalletView
 
 TOP_UP_STATUS: Mapping[FundingStatus, str] = {
@@ -174,6 +175,12 @@ def line(item: Line) -> dict[str, Any]:
         "booked_at": moment(entry.booked_at),
         "balance": balance_after(entry),
     }
+
+
+def count(found: Count) -> dict[str, Any]:
+    """Return how many lines were counted, and `10,000+` where there are more."""
+    more = "" if found.exact else "+"
+    return {"lines": found.lines, "exact": found.exact, "display": f"{found.lines:,}{more}"}
 
 
 def key_outcome(found: KeyOutcome | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.history import Line, Page, TransactionNotFound
+from wallet.domain.search import Count, Search
 
 
 class Activity:
@@ -14,11 +15,27 @@ class Activity:
         self._unit_of_work = unit_of_work
 
     async def page(
-        self, person_id: UUID, *, before_versions: Mapping[UUID, int] | None, limit: int
+        self,
+        person_id: UUID,
+        search: Search,
+        *,
+        next_versions: Mapping[UUID, int] | None,
+        limit: int,
     ) -> Page:
-        """Return the next `limit` lines, newest first, below the versions a cursor holds."""
+        """Return the next `limit` lines that a search asks for, from where a cursor goes on."""
         async with self._unit_of_work() as work:
-            return await work.history.page(person_id, before_versions=before_versions, limit=limit)
+            if search.is_plain:
+                return await work.history.page(
+                    person_id, before_versions=next_versions, limit=limit
+                )
+            return await work.history.search(
+                person_id, search, next_versions=next_versions, limit=limit
+            )
+
+    async def count(self, person_id: UUID, search: Search) -> Count:
+        """Return how many lines a search finds; not exact where that would take too long."""
+        async with self._unit_of_work() as work:
+            return await work.history.count(person_id, search)
 
     async def line(self, person_id: UUID, transaction_id: UUID) -> Line:
         """Return one line; raise `TransactionNotFound` if it is not the person's."""

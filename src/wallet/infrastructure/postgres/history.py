@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from wallet.domain.history import Counterparty, Line, Page, merged_page
-from wallet.domain.journal import Entry, Kind
-from wallet.domain.money import Currency
+from wallet.domain.history import Line, Page, merged_page
+from wallet.domain.search import Count, Search
 from wallet.infrastructure.postgres.errors import translated
-from wallet.infrastructure.postgres.ledger import details_of
-from wallet.infrastructure.postgres.pool import Connection, Record
+from wallet.infrastructure.postgres.lines import LINE_COLUMNS, LINE_PARTS, line_of
+from wallet.infrastructure.postgres.pool import Connection
+from wallet.infrastructure.postgres.search import PostgresSearch
 
 # A first page begins at what is there now: what is booked later belongs on a first page of its own.
 HEADS = """
@@ -17,12 +17,10 @@ FROM wallets w JOIN accounts a ON a.id = w.account_id
 WHERE w.owner_id = $1
 """
 
-PAGE = """
-SELECT e.account_id, e.version, e.instruction_id, e.kind, e.currency, e.posted_delta, e.held_delta,
-       e.posted_after, e.held_after, e.counterparty_id, e.booked_at, e.details_digest, e.hash,
-       d.salt, d.note, d.reference, d.metadata,
-       u.id AS party_id, u.handle AS party_handle, u.first_name AS party_first_name,
-       left(u.last_name, 1) AS party_initial
+PAGE = (
+    "SELECT"  # noqa: S608 - constants alone
+    + LINE_COLUMNS
+    + """
 FROM (
     SELECT own.* FROM unnest($1::uuid[], $2::bigint[]) AS w (account_id, before_version)
     CROSS JOIN LATERAL (
@@ -32,58 +30,24 @@ FROM (
     ) AS own
     ORDER BY own.booked_at DESC, own.account_id DESC, own.version DESC LIMIT $3
 ) AS e
-LEFT JOIN details d ON d.account_id = e.account_id AND d.instruction_id = e.instruction_id
-LEFT JOIN accounts a ON a.id = e.counterparty_id
-LEFT JOIN users u ON u.id = a.owner_id
-ORDER BY e.account_id, e.version DESC
 """
+    + LINE_PARTS
+    + "ORDER BY e.account_id, e.version DESC"
+)
 
-LINE = """
-SELECT e.account_id, e.version, e.instruction_id, e.kind, e.currency, e.posted_delta, e.held_delta,
-       e.posted_after, e.held_after, e.counterparty_id, e.booked_at, e.details_digest, e.hash,
-       d.salt, d.note, d.reference, d.metadata,
-       u.id AS party_id, u.handle AS party_handle, u.first_name AS party_first_name,
-       left(u.last_name, 1) AS party_initial
+LINE = (
+    "SELECT"
+    + LINE_COLUMNS
+    + """
 FROM wallets w
 JOIN entries e ON e.account_id = w.account_id AND e.instruction_id = $2
-LEFT JOIN details d ON d.account_id = e.account_id AND d.instruction_id = e.instruction_id
-LEFT JOIN accounts a ON a.id = e.counterparty_id
-LEFT JOIN users u ON u.id = a.owner_id
+"""
+    + LINE_PARTS
+    + """
 WHERE w.owner_id = $1 AND e.posted_delta <> 0
 ORDER BY e.posted_delta LIMIT 1
 """
-
-
-def entry_of(row: "Record") -> Entry:
-    """Map a row to a journal entry."""
-    return Entry(
-        account_id=row["account_id"],
-        version=row["version"],
-        instruction_id=row["instruction_id"],
-        kind=Kind(row["kind"]),
-        currency=Currency(row["currency"]),
-        posted_delta=row["posted_delta"],
-        held_delta=row["held_delta"],
-        posted_after=row["posted_after"],
-        held_after=row["held_after"],
-        counterparty_id=row["counterparty_id"],
-        booked_at=row["booked_at"],
-        details_digest=row["details_digest"],
-        hash=row["hash"],
-    )
-
-
-def line_of(row: "Record") -> Line:
-    """Map a row to a line of history."""
-    counterparty = None
-    if row["party_id"] is not None:
-        counterparty = Counterparty(
-            user_id=row["party_id"],
-            handle=row["party_handle"],
-            first_name=row["party_first_name"],
-            initial=row["party_initial"],
-        )
-    return Line(entry_of(row), counterparty, details_of(row))
+)
 
 
 class PostgresHistory:
@@ -91,6 +55,7 @@ class PostgresHistory:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._search = PostgresSearch(connection)
 
     async def page(
         self, owner_id: UUID, *, before_versions: Mapping[UUID, int] | None, limit: int
@@ -111,6 +76,23 @@ class PostgresHistory:
         for row in rows:
             lines[row["account_id"]].append(line_of(row))
         return merged_page(lines, before, limit)
+
+    async def search(
+        self,
+        owner_id: UUID,
+        search: Search,
+        *,
+        next_versions: Mapping[UUID, int] | None,
+        limit: int,
+    ) -> Page:
+        """Return the next `limit` lines that a search asks for, as far as one page looks."""
+        with translated():
+            return await self._search.page(owner_id, search, next_versions, limit)
+
+    async def count(self, owner_id: UUID, search: Search) -> Count:
+        """Return how many lines a search finds, up to what is looked at to count."""
+        with translated():
+            return await self._search.count(owner_id, search)
 
     async def line(self, owner_id: UUID, instruction_id: UUID) -> Line | None:
         """Return the owner's line of one instruction, or None."""

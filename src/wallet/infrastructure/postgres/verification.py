@@ -10,8 +10,8 @@ import asyncpg
 from wallet.domain.accounts import system_accounts
 from wallet.domain.invariants import AccountState, StoredEntry, Violation
 from wallet.domain.journal import instruction_seal, microseconds
-from wallet.infrastructure.postgres.history import entry_of
 from wallet.infrastructure.postgres.ledger import details_of
+from wallet.infrastructure.postgres.lines import entry_of
 from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
 
 PREFETCH = 2_000

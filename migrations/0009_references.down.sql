@@ -1,0 +1,1 @@
+DROP INDEX details_by_reference;
