@@ -69,6 +69,9 @@ PLAIN = [
     Ask("GET", HISTORY + "?limit=1"),
     Ask("GET", HISTORY + "?limit=200"),
     Ask("GET", HISTORY + "?cursor=AAAA"),
+    Ask("GET", HISTORY + "?direction=out&amount_min=1&q=caf%C3%A9+bob&sort=oldest&count=true"),
+    Ask("GET", HISTORY + "?booked_from=2026-01-01&booked_to=2027-01-01T00:00:00%2B02:00"),
+    Ask("GET", HISTORY + "?reference=r&metadata_key=b&metadata_value=1&counterparty=bob"),
     Ask(
         "POST",
         BATCH,
@@ -125,7 +128,10 @@ ODD = [
     *(
         Ask("GET", HISTORY + query)
         for query in ("?limit=0", "?limit=201", "?limit=1_0", "?limit=", "?limit=+5", "?sort=x",
-                      "?limit=1&limit=2", "?cursor=", "?limit=%d9%a1", "?limit=1;limit=2")
+                      "?limit=1&limit=2", "?cursor=", "?limit=%d9%a1", "?limit=1;limit=2",
+                      "?kind=transfer&kind=top-up", "?kind=fee", "?direction=up", "?amount_min=0",
+                      "?booked_from=yesterday", "?metadata_value=1", "?q=%00", "?count=maybe",
+                      "?wallet_id=1", "?reference=", "?currency=usd")
     ),
     Ask("GET", BALANCE, headers={"authorization": None}),
     Ask("POST", BATCH, b'{"transfers":[]}'),

@@ -156,7 +156,7 @@ class World:
         options = options or {}
         currency = options.get("in", "USD")
         actor = options.get("by", source)
-        note = options.get("note")
+        note, reference, metadata = options.get("note"), options.get("ref"), options.get("meta")
         header = self._header(
             Kind.TRANSFER,
             actor,
@@ -169,7 +169,10 @@ class World:
             else wallet(target, currency),
             counterparty_owner=None if "nobody" in options else person(target),
         )
-        details = None if note is None else Details(salt=bytes(range(32)), note=note)
+        details = None
+        if note or reference or metadata:
+            pairs = dict([metadata.split("=", 1)]) if metadata else None
+            details = Details(bytes(range(32)), note, reference, pairs)
         return CreateTransfer(header, person(actor), details)
 
     def request(self, name: str, amount: int, options: dict[str, str]) -> RequestTopUp:

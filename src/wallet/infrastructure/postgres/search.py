@@ -172,10 +172,11 @@ class PostgresSearch:
             return _cut(look, few, limit) or Page(few, None)
         lines_max = min(self._lines_examined_max, search.lines_examined_max)
         look = Look.of(stretches, lines_max, oldest_first=search.oldest_first)
-        statement = OLDEST if search.oldest_first else NEWEST
-        rows = await self._connection.fetch(
-            statement, *places_of(look.parts), *filters_of(search, parties), limit + 1
-        )
+        arguments = (*places_of(look.parts), *filters_of(search, parties), limit + 1)
+        if search.oldest_first:
+            rows = await self._connection.fetch(OLDEST, *arguments)
+        else:
+            rows = await self._connection.fetch(NEWEST, *arguments)
         return await self._page(look, _merged(map(line_of, rows), search), limit)
 
     async def count(self, owner_id: UUID, search: Search) -> Count:
