@@ -41,7 +41,7 @@ def growth(options: Namespace) -> None:
         people=options.people,
         payers=2_000,
         entries=options.entries,
-        merchant_share=0.2,
+        merchant_share=0.25,
         noted_share=0.05,
         seed=4,
     )

@@ -29,7 +29,7 @@ def merge(path: Path, part: str, content: object) -> Document:
     document[part] = content
     document["machine"] = machine()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n")
     return document
 
 

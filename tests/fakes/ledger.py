@@ -258,7 +258,7 @@ class MemoryHistory:
             before = {id_: before_versions[id_] for id_ in own if id_ in before_versions}
         lines = {
             id_: [
-                self._line(entry)
+                self.line_of(entry)
                 for entry in reversed(self._store.entries.get(id_, []))
                 if entry.version < version and entry.posted_delta
             ][: limit + 1]
@@ -313,7 +313,7 @@ class MemoryHistory:
                 or ((p := self._store.people.get(owner_id)) is not None and p.handle == named)
             ]
         lines = [
-            self._line(entry)
+            self.line_of(entry)
             for stretch in stretches
             for entry in self._store.entries.get(stretch.wallet_id, [])
             if stretch.holds(entry.version)
@@ -327,10 +327,10 @@ class MemoryHistory:
         for place, id_ in self._store.wallets.items():
             for entry in self._store.entries.get(id_, []):
                 if place[0] == owner_id and entry.instruction_id == instruction_id:
-                    return self._line(entry)
+                    return self.line_of(entry)
         return None
 
-    def _line(self, entry: Entry) -> Line:
+    def line_of(self, entry: Entry) -> Line:
         other = self._store.accounts.get(entry.counterparty_id) if entry.counterparty_id else None
         party = None
         if other is not None and other.purpose is Purpose.WALLET and other.owner_id is not None:

@@ -12,6 +12,7 @@ from tests.fakes.ledger import (
     MemoryTransaction,
     MemoryWallets,
 )
+from tests.fakes.looking_back import MemoryInsights, MemoryStatements
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 
 
@@ -28,6 +29,8 @@ class MemoryUnitOfWork:
         self.wallets = MemoryWallets(self._transaction)
         self.fundings = MemoryFundings(self._transaction)
         self.history = MemoryHistory(self._transaction)
+        self.statements = MemoryStatements(self._transaction)
+        self.insights = MemoryInsights(self._transaction)
         self.events = MemoryEvents(self._transaction)
 
     async def __aenter__(self) -> Self:

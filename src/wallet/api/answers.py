@@ -5,6 +5,7 @@ entry: so the bodies are identical to the byte, and never show the other party's
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -13,11 +14,13 @@ from wallet.application.idempotency import KeyOutcome
 from wallet.application.top_ups import TopUp
 from wallet.domain.errors import Rejected
 from wallet.domain.funding import Funding, FundingStatus, TopUpDeclined
-from wallet.domain.history import Line
+from wallet.domain.history import Counterparty, Line
+from wallet.domain.insights import Insight
 from wallet.domain.journal import Details, Entry, Kind
 from wallet.domain.ledger import Outcome
 from wallet.domain.money import display
 from wallet.domain.search import Count
+from wallet.domain.statements import BalanceAt, Statement
 from wallet.domain.wallets import WalletView
 
 TOP_UP_STATUS: Mapping[FundingStatus, str] = {
@@ -152,7 +155,7 @@ def top_up(result: TopUp) -> dict[str, Any]:
 
 def line(item: Line) -> dict[str, Any]:
     """Return one line of the caller's history."""
-    entry, party = item.entry, item.counterparty
+    entry = item.entry
     amount = abs(entry.posted_delta)
     return {
         "id": str(entry.instruction_id),
@@ -163,17 +166,79 @@ def line(item: Line) -> dict[str, Any]:
         "currency": entry.currency,
         "display": display(entry.posted_delta, entry.currency),
         "wallet_id": str(entry.account_id),
-        "counterparty": None
-        if party is None
-        else {
-            "user_id": str(party.user_id),
-            "handle": party.handle,
-            "first_name": party.first_name,
-            "initial": party.initial,
-        },
+        "counterparty": None if item.counterparty is None else party(item.counterparty),
         **_written(item.details),
         "booked_at": moment(entry.booked_at),
         "balance": balance_after(entry),
+    }
+
+
+def past_balance(found: BalanceAt, at: datetime) -> dict[str, Any]:
+    """Return what a wallet held right before an instant."""
+    return {
+        **_balance_of(found),
+        "at": moment(at),
+        "booked_at": None if found.booked_at is None else moment(found.booked_at),
+    }
+
+
+def _balance_of(found: BalanceAt) -> dict[str, Any]:
+    return {
+        "wallet_id": str(found.wallet_id),
+        "currency": found.currency,
+        "posted": found.posted,
+        "held": found.held,
+        "available": found.available,
+        "version": found.version,
+        "display": display(found.available, found.currency),
+    }
+
+
+def statement(made: Statement) -> dict[str, Any]:
+    """Return a statement with all of its lines."""
+    return {
+        "wallet_id": str(made.wallet_id),
+        "currency": made.currency,
+        "booked_from": moment(made.period.since),
+        "booked_to": moment(made.period.until),
+        "made_at": moment(made.made_at),
+        "final": made.final,
+        "opening": _balance_of(made.opening),
+        "totals": asdict(made.totals),
+        "closing": _balance_of(made.closing),
+        "lines": [line(item) for item in made.lines],
+    }
+
+
+def insight(found: Insight) -> dict[str, Any]:
+    """Return money in and out by month."""
+    return {
+        "wallet_id": str(found.wallet_id),
+        "currency": found.currency,
+        "months": [
+            {
+                "month": f"{month.year:04}-{month.month:02}",
+                "complete": month.complete,
+                "total": asdict(month.total),
+                "kinds": [{"kind": k.word, **asdict(flow)} for k, flow in month.kinds.items()],
+                "counterparties": [
+                    {"counterparty": party(who), **asdict(flow)}
+                    for who, flow in month.counterparties
+                ],
+                "others": asdict(month.others),
+            }
+            for month in found.months
+        ],
+    }
+
+
+def party(seen: Counterparty) -> dict[str, Any]:
+    """Return what is seen of a counterparty."""
+    return {
+        "user_id": str(seen.user_id),
+        "handle": seen.handle,
+        "first_name": seen.first_name,
+        "initial": seen.initial,
     }
 
 

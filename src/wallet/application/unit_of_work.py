@@ -13,8 +13,10 @@ from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.history import History
+from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
 from wallet.domain.sessions import MailTokens, Sessions
+from wallet.domain.statements import StatementLines
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
 
@@ -46,6 +48,16 @@ class UnitOfWork(Protocol):
     @property
     def history(self) -> History:
         """The history of this transaction."""
+        ...
+
+    @property
+    def statements(self) -> StatementLines:
+        """What statements are made of."""
+        ...
+
+    @property
+    def insights(self) -> Insights:
+        """What insight is summed up from."""
         ...
 
     @property

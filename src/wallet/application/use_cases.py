@@ -8,6 +8,7 @@ from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.log_in import LogIn
 from wallet.application.people import People
 from wallet.application.recipients import Recipients
+from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
@@ -27,4 +28,5 @@ class UseCases:
     transfer_batches: TransferBatches
     top_ups: TopUps
     activity: Activity
+    statements: Statements
     idempotency_keys: IdempotencyKeys

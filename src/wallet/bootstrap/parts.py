@@ -11,6 +11,7 @@ from wallet.application.activity import Activity
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.staff import Staff
+from wallet.application.statements import Statements
 from wallet.application.use_cases import UseCases
 from wallet.application.wallets import WalletKeeping
 from wallet.bootstrap.ground import Ground, Log
@@ -22,6 +23,7 @@ from wallet.infrastructure.mail import FileMailer
 from wallet.infrastructure.postgres.janitor import Janitor
 from wallet.infrastructure.postgres.pool import Pool, create_pool, database_ready
 from wallet.infrastructure.sandbox_gateway import SandboxGateway
+from wallet.infrastructure.statement_writing import ThreadedStatementWriter
 from wallet.infrastructure.telemetry import Metrics
 from wallet.settings import Settings
 
@@ -92,8 +94,17 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCas
         transfer_batches=money.transfer_batches,
         top_ups=money.top_ups,
         activity=Activity(unit_of_work=ground.reading),
+        statements=Statements(
+            unit_of_work=ground.reading, writer=_statement_writer(ground), clock=utc_now
+        ),
         idempotency_keys=IdempotencyKeys(ground.reading),
     )
+
+
+def _statement_writer(ground: Ground) -> ThreadedStatementWriter:
+    writer = ThreadedStatementWriter()
+    ground.stack.callback(writer.close)
+    return writer
 
 
 def _keep_house(

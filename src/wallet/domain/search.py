@@ -17,7 +17,7 @@ LINES_EXAMINED_MAX = 10_000
 """How many lines one page looks at, over all wallets."""
 DETAILS_EXAMINED_MAX = 4_000
 """How many, if each line's details must be read, which costs five times as much."""
-NAMES_EXAMINED_MAX = 1_500
+NAMES_EXAMINED_MAX = 1_000
 """How many, if each line's counterparty must be read as well, which costs twice as much again."""
 COUNT_MAX = 10_000
 """Up to this many lines are counted one by one."""

@@ -205,7 +205,7 @@ class PostgresSearch:
             return Page(lines, None)
         instant = edge.booked_at + (_NEXT_INSTANT if look.oldest_first else timedelta())
         heads = {stretch.wallet_id: stretch.high - 1 for stretch in look.stretches}
-        found = await self._versions_before(heads, [instant])
+        found = await versions_before(self._connection, heads, [instant])
         positions = {wallet_id: version for (wallet_id, _), version in found.items()}
         return Page(lines, look.beyond(edge, positions), edge.booked_at)
 
@@ -215,17 +215,8 @@ class PostgresSearch:
         rows = await self._connection.fetch(HEADS, owner_id, search.currency, search.wallet_id)
         heads = {row["id"]: row["version"] for row in rows}
         instants = [moment for moment in (search.since, search.until) if moment is not None]
-        before = await self._versions_before(heads, instants)
+        before = await versions_before(self._connection, heads, instants)
         return stretches_of(heads, before, search, next_versions)
-
-    async def _versions_before(
-        self, heads: Mapping[UUID, int], instants: Sequence[datetime]
-    ) -> Mapping[tuple[UUID, datetime], int]:
-        wanted = [(id_, head, instant) for id_, head in heads.items() for instant in instants]
-        if not wanted:
-            return {}
-        rows = await self._connection.fetch(VERSIONS_BEFORE, *map(list, zip(*wanted, strict=True)))
-        return {(row["account_id"], row["instant"]): row["version"] for row in rows}
 
     async def _times(self, look: Look) -> Mapping[UUID, datetime]:
         unfinished = look.unfinished
@@ -268,6 +259,17 @@ class PostgresSearch:
             and search.admits(line.entry, line.details, line.seen, parties)
         ]
         return sorted(lines, key=order, reverse=not search.oldest_first)
+
+
+async def versions_before(
+    connection: Connection, heads: Mapping[UUID, int], instants: Sequence[datetime]
+) -> Mapping[tuple[UUID, datetime], int]:
+    """Return each wallet's last version before each instant; `heads` are their last ones now."""
+    wanted = [(id_, head, instant) for id_, head in heads.items() for instant in instants]
+    if not wanted:
+        return {}
+    rows = await connection.fetch(VERSIONS_BEFORE, *map(list, zip(*wanted, strict=True)))
+    return {(row["account_id"], row["instant"]): row["version"] for row in rows}
 
 
 def _cut(look: Look, lines: Sequence[Line], limit: int) -> Page | None:

@@ -13,9 +13,11 @@ from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translate
 from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
 from wallet.infrastructure.postgres.history import PostgresHistory
+from wallet.infrastructure.postgres.insights import PostgresInsights
 from wallet.infrastructure.postgres.ledger import PostgresLedger
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
+from wallet.infrastructure.postgres.statements import PostgresStatements
 from wallet.infrastructure.postgres.users import PostgresUsers
 from wallet.infrastructure.postgres.wallets import PostgresWallets
 
@@ -31,6 +33,8 @@ class PostgresUnitOfWork:
     wallets: PostgresWallets
     fundings: PostgresFundings
     history: PostgresHistory
+    statements: PostgresStatements
+    insights: PostgresInsights
     users: PostgresUsers
     sessions: PostgresSessions
     mail_tokens: PostgresMailTokens
@@ -60,6 +64,8 @@ class PostgresUnitOfWork:
         self.wallets = PostgresWallets(connection)
         self.fundings = PostgresFundings(connection)
         self.history = PostgresHistory(connection)
+        self.statements = PostgresStatements(connection)
+        self.insights = PostgresInsights(connection)
         self.users = PostgresUsers(connection)
         self.sessions = PostgresSessions(connection)
         self.mail_tokens = PostgresMailTokens(connection)
