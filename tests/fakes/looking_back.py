@@ -1,6 +1,6 @@
-"""In-memory twins of what statements and insight are made of."""
+"""In-memory twins of what statements, insight and live streams are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -51,7 +51,7 @@ class MemoryStatements:
     async def holder(self, owner_id: UUID) -> Holder:
         known = self._store.people.get(owner_id)
         if known is None:
-            return Holder(owner_id, "Somebody", "Unknown", None)
+            return Holder(owner_id, "", "", None)
         return Holder(owner_id, known.first_name, known.initial, known.handle)
 
 
@@ -79,3 +79,24 @@ class MemoryInsights:
                 parties[party.user_id] = (party, known.plus(flow))
         largest = sorted(parties.values(), key=lambda p: -(p[1].amount_in + p[1].amount_out))
         return Flows(dict(sorted(kinds.items())), largest[:COUNTERPARTIES_MAX])
+
+
+class MemoryStreams:
+    """What live streams read, as it is committed; batches name every account there is."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._store = transaction.store
+        self._history = MemoryHistory(transaction)
+
+    async def lines_after(self, places: Mapping[UUID, int], limit: int) -> Sequence[Line]:
+        return [
+            self._history.line_of(entry)
+            for account_id, version in sorted(places.items())
+            for entry in self._store.entries.get(account_id, [])[version : version + limit]
+        ]
+
+    async def changed_since(
+        self, since: datetime | None, account_ids: Collection[UUID]
+    ) -> tuple[datetime, Mapping[UUID, int]]:
+        versions = {id_: len(self._store.entries.get(id_, [])) for id_ in account_ids}
+        return self._store.clock(), {id_: v for id_, v in versions.items() if v}

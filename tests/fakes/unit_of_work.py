@@ -12,7 +12,7 @@ from tests.fakes.ledger import (
     MemoryTransaction,
     MemoryWallets,
 )
-from tests.fakes.looking_back import MemoryInsights, MemoryStatements
+from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 
 
@@ -31,6 +31,7 @@ class MemoryUnitOfWork:
         self.history = MemoryHistory(self._transaction)
         self.statements = MemoryStatements(self._transaction)
         self.insights = MemoryInsights(self._transaction)
+        self.streams = MemoryStreams(self._transaction)
         self.events = MemoryEvents(self._transaction)
 
     async def __aenter__(self) -> Self:

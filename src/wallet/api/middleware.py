@@ -151,20 +151,39 @@ class Edge:
         """Pass a WebSocket on; one that is closed before it was accepted is answered by HTTP."""
         answers = "websocket.http.response" in scope.get("extensions", {})
         accepted = False
+        if not self._may_connect(scope):
+            if answers:
+                await self._refuse_socket(scope, send, OriginNotAllowed())
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+            return
 
         async def inner_send(message: Message) -> None:
             nonlocal accepted
             if message["type"] == "websocket.close" and answers and not accepted:
-                await self._refuse_socket(scope, send)
+                await self._refuse_socket(scope, send, NotFound())
                 return
             accepted = accepted or message["type"] == "websocket.accept"
             await send(message)
 
         await self.app(scope, receive, inner_send)
 
-    async def _refuse_socket(self, scope: Scope, send: Send) -> None:
+    def _may_connect(self, scope: Scope) -> bool:
+        """Tell whether a WebSocket's origin is none, our own, or one that CORS allows.
+
+        Browsers let any page open a WebSocket to anywhere, so this is where strangers end.
+        """
+        found = dict(scope["headers"])
+        origin = found.get(b"origin")
+        if origin is None or (self.cors is not None and self.cors.allows(origin)):
+            return True
+        own = {urlsplit(self.options.public_url).netloc.encode(), found.get(b"host")}
+        scheme, _, host = origin.partition(b"://")
+        return scheme in {b"http", b"https"} and host in own
+
+    async def _refuse_socket(self, scope: Scope, send: Send, error: WalletError) -> None:
         request_id = _request_id(None)
-        status, body, headers = problem(NotFound(), instance=scope["path"], request_id=request_id)
+        status, body, headers = problem(error, instance=scope["path"], request_id=request_id)
         headers += [(b"x-request-id", request_id.encode()), *self.always[0]]
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": body})

@@ -41,6 +41,7 @@ TAGS: list[dict[str, str]] = [
     {"name": "Wallets", "description": "Balances, top-ups and transfers."},
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
     {"name": "Statements", "description": "Looking back: balances, statements, insight."},
+    {"name": "Live", "description": "What moves, as it moves."},
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {"name": "Operations", "description": "Health and metrics."},
 ]

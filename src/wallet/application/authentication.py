@@ -35,6 +35,10 @@ class Authentication:
         Raises `TokenInvalid`, `TokenExpired` or `SessionRevoked`, or `Interrupted` if only the
         database could tell and it cannot be reached.
         """
+        return (await self.authenticate_until(token))[0]
+
+    async def authenticate_until(self, token: str) -> tuple[Principal, datetime]:
+        """Return who a token stands for, and when it expires; raises the same."""
         if len(token) > TOKEN_LENGTH_MAX:
             raise TokenInvalid
         now = self._clock()
@@ -47,7 +51,7 @@ class Authentication:
             del self._verified[digest]
             raise TokenExpired
         await self._revocations.require_live(principal.session_id, now)
-        return principal
+        return known
 
     def _verify(self, token: str, digest: bytes, now: datetime) -> tuple[Principal, datetime]:
         verified = self._tokens.verify(token, now)

@@ -23,6 +23,7 @@ BACKOFF_MAX_S = 0.4
 DEADLINE_S = 3.5
 
 Observer = Callable[[Sequence[Instruction], Sequence[Result]], None]
+Announce = Callable[[Book], None]
 
 
 class KeyTakenMeanwhile(Exception):
@@ -31,6 +32,10 @@ class KeyTakenMeanwhile(Exception):
 
 def _unobserved(instructions: Sequence[Instruction], results: Sequence[Result]) -> None:
     """Look away."""
+
+
+def _unannounced(_: Book) -> None:
+    """Tell nobody."""
 
 
 class LedgerWriter:
@@ -42,10 +47,12 @@ class LedgerWriter:
         *,
         deadline_s: float = DEADLINE_S,
         observe: Observer = _unobserved,
+        announce: Announce = _unannounced,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._deadline_s = deadline_s
         self._observe = observe
+        self._announce = announce
         self._random = Random()  # noqa: S311 - it spreads retries and guards nothing
 
     async def carry_out(
@@ -124,6 +131,9 @@ class LedgerWriter:
                 if not await work.ledger.save(book):
                     raise KeyTakenMeanwhile
                 await work.commit()
+                # A hint and nothing more: whoever must not miss anything looks for it as well.
+                with suppress(Exception):
+                    self._announce(book)
         return results
 
     def _pause_s(self, attempt: int) -> float:

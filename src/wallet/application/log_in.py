@@ -85,6 +85,7 @@ class LogIn:
         self._access_lifetime = access_lifetime
         self._session_lifetime = session_lifetime
         self.authenticate = authentication.authenticate
+        self.authenticate_until = authentication.authenticate_until
         self.jwks = tokens.jwks
 
     async def log_in(

@@ -36,6 +36,10 @@ class Revocations:
         for session_id in session_ids:
             self._until[session_id] = until
 
+    def is_revoked(self, session_id: UUID) -> bool:
+        """Tell whether a session is known to have been revoked."""
+        return session_id in self._until
+
     async def require_live(self, session_id: UUID, now: datetime) -> None:
         """Raise `SessionRevoked` if a session has been revoked.
 

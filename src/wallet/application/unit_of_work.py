@@ -15,6 +15,7 @@ from wallet.domain.funding import Fundings
 from wallet.domain.history import History
 from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
+from wallet.domain.live import Streams
 from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import Users
@@ -58,6 +59,11 @@ class UnitOfWork(Protocol):
     @property
     def insights(self) -> Insights:
         """What insight is summed up from."""
+        ...
+
+    @property
+    def streams(self) -> Streams:
+        """What live streams read."""
         ...
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wallet.application.activity import Activity
 from wallet.application.credentials import Credentials
 from wallet.application.idempotency import IdempotencyKeys
+from wallet.application.live import LiveHub
 from wallet.application.log_in import LogIn
 from wallet.application.people import People
 from wallet.application.recipients import Recipients
@@ -29,4 +30,5 @@ class UseCases:
     top_ups: TopUps
     activity: Activity
     statements: Statements
+    live: LiveHub
     idempotency_keys: IdempotencyKeys

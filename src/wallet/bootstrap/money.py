@@ -9,7 +9,7 @@ from typing import Any
 
 from wallet.application.coalescing import LANES, Coalescer
 from wallet.application.directory import Directory
-from wallet.application.ledger_writer import LedgerWriter
+from wallet.application.ledger_writer import Announce, LedgerWriter
 from wallet.application.recipients import Recipients
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -62,13 +62,14 @@ def money_parts(
     metrics: Metrics,
     gateway: FundingGateway,
     recipients: Recipients,
+    announce: Announce,
 ) -> MoneyParts:
     """Build the half that is about money; `money_pool` has one connection per lane."""
 
     def money_unit_of_work() -> PostgresUnitOfWork:
         return PostgresUnitOfWork(money_pool)
 
-    writer = LedgerWriter(money_unit_of_work, observe=_observer(metrics))
+    writer = LedgerWriter(money_unit_of_work, observe=_observer(metrics), announce=announce)
     coalescer = Coalescer(
         writer, first_stripe=os.getpid() * LANES % STRIPES, lanes=lanes_of(ground.settings)
     )

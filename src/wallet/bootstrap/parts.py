@@ -10,11 +10,13 @@ from typing import Any
 from wallet.application.activity import Activity
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
+from wallet.application.live import LOOK_EVERY_S
 from wallet.application.staff import Staff
 from wallet.application.statements import Statements
 from wallet.application.use_cases import UseCases
 from wallet.application.wallets import WalletKeeping
 from wallet.bootstrap.ground import Ground, Log
+from wallet.bootstrap.live import LiveParts, live_parts
 from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
 from wallet.domain.funding import FundingGateway
@@ -69,19 +71,21 @@ async def running_parts(
         )
         ground = Ground(settings, directory, pool, reading_pool, stack, log, report)
         people = people_parts(ground)
+        live = live_parts(ground, database_url, people.revocations)
         money = money_parts(
             ground,
             money_pool=money_pool,
             metrics=metrics,
             gateway=gateway or SandboxGateway(),
             recipients=people.recipients,
+            announce=live.announce,
         )
-        _keep_house(ground, people, money, metrics, Janitor(database_url))
-        use_cases = _use_cases(ground, people, money)
+        _keep_house(ground, people, money, live, metrics, Janitor(database_url))
+        use_cases = _use_cases(ground, people, money, live)
         yield Parts(use_cases, people.staff, people.mailbox, lambda: database_ready(reading_pool))
 
 
-def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCases:
+def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts, live: LiveParts) -> UseCases:
     return UseCases(
         people=people.people,
         credentials=people.credentials,
@@ -97,6 +101,7 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCas
         statements=Statements(
             unit_of_work=ground.reading, writer=_statement_writer(ground), clock=utc_now
         ),
+        live=live.hub,
         idempotency_keys=IdempotencyKeys(ground.reading),
     )
 
@@ -108,7 +113,12 @@ def _statement_writer(ground: Ground) -> ThreadedStatementWriter:
 
 
 def _keep_house(
-    ground: Ground, people: PeopleParts, money: MoneyParts, metrics: Metrics, janitor: Janitor
+    ground: Ground,
+    people: PeopleParts,
+    money: MoneyParts,
+    live: LiveParts,
+    metrics: Metrics,
+    janitor: Janitor,
 ) -> None:
     """Start what each process does again and again; it ends before anything it needs does."""
     pools = (ground.pool, ground.reading_pool)
@@ -116,11 +126,15 @@ def _keep_house(
     async def sample() -> None:
         metrics.flush()
         metrics.queue_depth(money.coalescer.queue_length)
+        metrics.live_streams(live.hub.streams_count)
         idle = sum(pool.get_idle_size() for pool in pools)
         metrics.pool(sum(pool.get_size() for pool in pools) - idle, idle)
 
     for work in (
         people.revocations.run(),
+        live.hub.run(),
+        live.hints.run(),
+        repeat(live.hub.look, every_s=LOOK_EVERY_S, report=ground.report),
         repeat(money.top_ups.resume_pending, every_s=RESUME_EVERY_S, report=ground.report),
         repeat(janitor.prune, every_s=PRUNE_EVERY_S, report=ground.report),
         repeat(sample, every_s=SAMPLE_EVERY_S, report=ground.report),

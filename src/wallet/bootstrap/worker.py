@@ -21,6 +21,7 @@ from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_secret
 from wallet.infrastructure.telemetry import Logs, Metrics, configure_logs
 from wallet.infrastructure.web_server import (
+    call_on_termination,
     end_with_parent,
     freeze_garbage_collector,
     is_worker,
@@ -85,10 +86,12 @@ def build_application(
             )
             watch = _watch_parent()
             if getattr(app.state, "freeze", False):
+                call_on_termination(parts.use_cases.live.close)
                 freeze_garbage_collector()
             try:
                 yield
             finally:
+                parts.use_cases.live.close()
                 if watch is not None:
                     watch.cancel()
                 told.flush()

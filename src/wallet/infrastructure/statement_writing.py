@@ -1,21 +1,13 @@
 """Statements become files on a thread of their own, one at a time, while others are answered."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from wallet.application.statements import StatementFormat
 from wallet.domain.errors import Overloaded
 from wallet.domain.statements import Statement
-from wallet.infrastructure.statements import camt053_of, csv_of, pdf_of
 
 WAITING_MAX = 8
-
-WRITERS: Mapping[StatementFormat, Callable[[Statement], bytes]] = {
-    StatementFormat.CSV: csv_of,
-    StatementFormat.CAMT_053: camt053_of,
-    StatementFormat.PDF: pdf_of,
-}
 
 
 class ThreadedStatementWriter:
@@ -33,10 +25,22 @@ class ThreadedStatementWriter:
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, WRITERS[form], statement)
+            return await loop.run_in_executor(self._executor, _write, statement, form)
         finally:
             self._waiting -= 1
 
     def close(self) -> None:
         """Let the thread end once it has written what it is writing."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _write(statement: Statement, form: StatementFormat) -> bytes:
+    # What lays out pages takes megabytes: only a process that is asked for one loads it.
+    from wallet.infrastructure.statements import camt053_of, csv_of, pdf_of
+
+    writers = {
+        StatementFormat.CSV: csv_of,
+        StatementFormat.CAMT_053: camt053_of,
+        StatementFormat.PDF: pdf_of,
+    }
+    return writers[form](statement)

@@ -136,6 +136,25 @@ def unwind_on_termination() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
+def call_on_termination(call: Callable[[], object]) -> None:
+    """Have the running loop call something at SIGTERM or SIGINT, besides what is done then already.
+
+    uvicorn waits for answers under way, and a live stream would be under way for ever.
+    """
+    loop = asyncio.get_running_loop()
+
+    def chained(number: int, previous: Any) -> None:
+        def handle(signal_number: int, frame: Any) -> None:
+            loop.call_soon_threadsafe(call)
+            if callable(previous):
+                previous(signal_number, frame)
+
+        signal.signal(number, handle)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        chained(number, signal.getsignal(number))
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -89,8 +89,9 @@ class PostgresStatements:
         return lines
 
     async def holder(self, owner_id: UUID) -> Holder:
-        """Return whose wallet it is."""
+        """Return whose wallet it is; nameless where nothing is known of them."""
         with translated():
             row = await self._connection.fetchrow(HOLDER, owner_id)
-        assert row is not None  # noqa: S101 - whoever has a wallet is known
+        if row is None:
+            return Holder(owner_id, "", "", None)
         return Holder(row["id"], row["first_name"], row["last_name"], row["handle"])

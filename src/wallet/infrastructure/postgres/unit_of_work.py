@@ -15,6 +15,7 @@ from wallet.infrastructure.postgres.fundings import PostgresFundings
 from wallet.infrastructure.postgres.history import PostgresHistory
 from wallet.infrastructure.postgres.insights import PostgresInsights
 from wallet.infrastructure.postgres.ledger import PostgresLedger
+from wallet.infrastructure.postgres.live import PostgresStreams
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
@@ -35,6 +36,7 @@ class PostgresUnitOfWork:
     history: PostgresHistory
     statements: PostgresStatements
     insights: PostgresInsights
+    streams: PostgresStreams
     users: PostgresUsers
     sessions: PostgresSessions
     mail_tokens: PostgresMailTokens
@@ -66,6 +68,7 @@ class PostgresUnitOfWork:
         self.history = PostgresHistory(connection)
         self.statements = PostgresStatements(connection)
         self.insights = PostgresInsights(connection)
+        self.streams = PostgresStreams(connection)
         self.users = PostgresUsers(connection)
         self.sessions = PostgresSessions(connection)
         self.mail_tokens = PostgresMailTokens(connection)

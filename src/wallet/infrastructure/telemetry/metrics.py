@@ -90,6 +90,7 @@ class Metrics:
         self.connections = Gauge(
             "database_connections", "Connections of the pool.", ("state",), **gauge
         )
+        self.streams = Gauge("live_streams", "Live streams that are open.", **gauge)
         self.refusals = Counter(
             "guard_refusals", "Requests refused by a guard.", ("guard",), **common
         )
@@ -133,6 +134,10 @@ class Metrics:
         """Set how many of this process's database connections are in use and idle."""
         self.connections.labels("busy").set(busy)
         self.connections.labels("idle").set(idle)
+
+    def live_streams(self, count: int) -> None:
+        """Set how many live streams of this process are open."""
+        self.streams.set(count)
 
     def guard_refused(self, guard: str) -> None:
         """Count one refusal of a guard or of the throughput limit."""
