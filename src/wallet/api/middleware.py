@@ -41,6 +41,8 @@ HEADERS_OF_INTEREST = frozenset(
 CONTENT_SECURITY_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 # What nginx writes for a client that went away before its answer.
 CLIENT_GONE = 499
+# What RFC 6455 calls a WebSocket that may not be.
+POLICY_VIOLATION = 1008
 
 
 class OriginNotAllowed(Forbidden):
@@ -149,14 +151,12 @@ class Edge:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a WebSocket on; one that is closed before it was accepted is answered by HTTP."""
+        started_s = perf_counter()
         answers = "websocket.http.response" in scope.get("extensions", {})
         accepted = False
-        if not self._may_connect(scope):
-            if answers:
-                await self._refuse_socket(scope, send, OriginNotAllowed())
-            else:
-                await send({"type": "websocket.close", "code": 1008})
-            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id = _request_id(None)
+        REQUEST_ID.set(request_id)
 
         async def inner_send(message: Message) -> None:
             nonlocal accepted
@@ -166,7 +166,22 @@ class Edge:
             accepted = accepted or message["type"] == "websocket.accept"
             await send(message)
 
-        await self.app(scope, receive, inner_send)
+        try:
+            if self._may_connect(scope):
+                await self.app(scope, receive, inner_send)
+            elif answers:
+                await self._refuse_socket(scope, send, OriginNotAllowed())
+            else:
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        finally:
+            self.log(
+                "socket",
+                request_id=request_id,
+                route=route_template(scope),
+                accepted=accepted,
+                duration_ms=round((perf_counter() - started_s) * 1000, 3),
+                **({"person_id": state["person_id"]} if "person_id" in state else {}),
+            )
 
     def _may_connect(self, scope: Scope) -> bool:
         """Tell whether a WebSocket's origin is none, our own, or one that CORS allows.
@@ -182,7 +197,7 @@ class Edge:
         return scheme in {b"http", b"https"} and host in own
 
     async def _refuse_socket(self, scope: Scope, send: Send, error: WalletError) -> None:
-        request_id = _request_id(None)
+        request_id = scope["state"]["request_id"]
         status, body, headers = problem(error, instance=scope["path"], request_id=request_id)
         headers += [(b"x-request-id", request_id.encode()), *self.always[0]]
         await send({"type": "websocket.http.response.start", "status": status, "headers": headers})

@@ -129,6 +129,7 @@ async def live(socket: WebSocket) -> None:
 async def _subscribed(socket: WebSocket, hub: LiveHub) -> Stream:
     message = await _message(socket)
     principal, expires_at = await _authenticated(socket, message.access_token)
+    socket.scope["state"]["person_id"] = principal.user_id
     wallet_ids = None
     if message.wallet_ids is not None:
         try:
@@ -231,7 +232,7 @@ EVENTS_EXAMPLE = (
     f"data: {orjson.dumps({'type': 'ready', 'balances': [BALANCE_EXAMPLE]}).decode()}\n\n"
     f"id: {BALANCE_EXAMPLE['wallet_id']}:2\n"
     "event: entry\n"
-     "data: "
+    "data: "
     + orjson.dumps(
         {
             "type": "entry",

@@ -1,0 +1,291 @@
+"""Live streams over real sockets."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import websockets
+from tests.conftest import reachable_directory
+from tests.integration.live_clients import Watcher, events_of, log_in, sign_up, socket_of
+from tests.integration.serving import Serving, serving
+
+LIMITS = {
+    "WALLET_SIGN_UP_LIMIT": "100000",
+    "WALLET_LOG_IN_LIMIT": "100000",
+    "WALLET_THROUGHPUT_LIMIT": "1000000/10 seconds",
+}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Serving]:
+    with reachable_directory() as directory:
+        settings = LIMITS | {
+            "WALLET_DATA_DIRECTORY": str(directory / "data"),
+            "WALLET_WORKERS": "2",
+            "WALLET_CORS_ORIGINS": "https://app.example",
+        }
+        with serving(directory, environment=settings) as running:
+            yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(service: Serving) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=service.url, timeout=10) as client:
+        yield client
+
+
+NAMES = iter(f"person{number}" for number in range(1_000))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def alice(service: Serving, client: httpx.AsyncClient) -> Watcher:
+    watcher = await sign_up(client, service.url, next(NAMES))
+    answer = await client.post("/wallets/topup", json={"amount": 1_000}, headers=watcher.headers)
+    assert answer.status_code == 201
+    return watcher
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bob(service: Serving, client: httpx.AsyncClient) -> Watcher:
+    return await sign_up(client, service.url, next(NAMES))
+
+
+async def pay(client: httpx.AsyncClient, payer: Watcher, payee: Watcher, amount: int) -> None:
+    body = {"to_handle": payee.name, "amount": amount, "note": f"number {amount}"}
+    answer = await client.post("/wallets/transfer", json=body, headers=payer.headers)
+    assert answer.status_code == 201, answer.text
+
+
+async def test_a_socket_begins_with_the_balances_and_goes_on_with_every_entry(
+    client: httpx.AsyncClient, alice: Watcher, bob: Watcher
+) -> None:
+    async with socket_of(bob) as socket:
+        ready = await socket.next()
+        assert (ready["type"], ready["balances"][0]["posted"]) == ("ready", 0)
+        await pay(client, alice, bob, 5)
+        event = await socket.next()
+    assert (event["type"], event["id"]) == ("entry", f"{bob.wallet_id}:1")
+    assert event["balance"]["posted"] == 5
+    assert event["transaction"]["note"] == "number 5"
+    assert event["transaction"]["counterparty"]["handle"] == alice.name
+    line = await client.get(f"/transactions/{event['transaction']['id']}", headers=bob.headers)
+    assert line.json() == event["transaction"]
+
+
+async def test_an_event_stream_says_the_same_and_goes_on_from_its_last_id(
+    client: httpx.AsyncClient, alice: Watcher, bob: Watcher
+) -> None:
+    async with events_of(bob) as events:
+        ready = await anext(events)
+        assert (ready["event"], ready["id"]) == ("ready", f"{bob.wallet_id}:0")
+        await pay(client, alice, bob, 5)
+        first = await anext(events)
+    assert (first["event"], first["id"]) == ("entry", f"{bob.wallet_id}:1")
+    await pay(client, alice, bob, 6)
+    await pay(client, alice, bob, 7)
+    async with events_of(bob, seen=first["id"]) as events:
+        await anext(events)
+        found = [await anext(events) for _ in range(2)]
+    assert [event["data"]["id"] for event in found] == [f"{bob.wallet_id}:{n}" for n in (2, 3)]
+    assert [event["data"]["transaction"]["amount"] for event in found] == [6, 7]
+
+
+async def test_several_wallets_are_watched_on_one_connection_and_resumed_by_one_id(
+    client: httpx.AsyncClient, alice: Watcher
+) -> None:
+    opened = await client.post("/wallets", json={"currency": "EUR"}, headers=alice.headers)
+    euros = opened.json()["id"]
+
+    async def top_up(currency: str, amount: int) -> None:
+        body = {"amount": amount, "currency": currency}
+        answer = await client.post("/wallets/topup", json=body, headers=alice.headers)
+        assert answer.status_code == 201
+
+    async with events_of(alice) as events:
+        await anext(events)
+        await top_up("EUR", 1)
+        await anext(events)
+        await top_up("USD", 2)
+        last = await anext(events)
+    assert set(last["id"].split(",")) == {f"{alice.wallet_id}:2", f"{euros}:1"}
+    await top_up("EUR", 3)
+    await top_up("USD", 4)
+    async with events_of(alice, seen=last["id"]) as events:
+        await anext(events)
+        ids = {(await anext(events))["data"]["id"] for _ in range(2)}
+    assert ids == {f"{alice.wallet_id}:3", f"{euros}:2"}
+    async with events_of(alice, query=f"?wallet_id={euros}") as events:
+        ready = await anext(events)
+    assert ready["id"] == f"{euros}:2"
+
+
+async def test_what_one_process_books_is_seen_on_the_sockets_of_all(
+    client: httpx.AsyncClient, service: Serving, alice: Watcher, bob: Watcher
+) -> None:
+    sockets = []
+    try:
+        # Each connection is taken by either of the two workers.
+        for _ in range(5):
+            opening = socket_of(bob)
+            sockets.append((opening, await opening.__aenter__()))
+        for _, socket in sockets:
+            assert (await socket.next())["type"] == "ready"
+        for amount in range(1, 21):
+            async with httpx.AsyncClient(base_url=service.url) as fresh:
+                await pay(fresh, alice, bob, amount)
+        for _, socket in sockets:
+            events = [await socket.next() for _ in range(20)]
+            assert [event["transaction"]["amount"] for event in events] == list(range(1, 21))
+    finally:
+        for opening, _ in sockets:
+            await opening.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("", 4400),
+        ("[]", 4400),
+        ('{"access_token":1}', 4400),
+        ('{"access_token":"x","role":"admin"}', 4400),
+        ('{"access_token":"nonsense"}', 4401),
+        ('{"access_token":"' + "x" * 4_000 + '"}', 4401),
+        ("x" * 5_000, 1009),
+    ],
+)
+async def test_a_first_message_that_is_none_ends_the_socket(
+    service: Serving, message: str, code: int
+) -> None:
+    url = service.url.replace("http", "ws") + "/live"
+    async with websockets.connect(url) as connection:
+        await connection.send(message)
+        with suppress(websockets.ConnectionClosed):
+            # A problem may come before the end.
+            async with asyncio.timeout(5):
+                while True:
+                    await connection.recv()
+        assert connection.close_code == code
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://app.example", 101),
+        (None, 101),
+        ("https://app.example.evil", 403),
+        ("http://app.example", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+async def test_pages_of_other_origins_open_no_socket(
+    service: Serving, origin: str | None, status: int
+) -> None:
+    url = service.url.replace("http", "ws") + "/live"
+    headers = {} if origin is None else {"Origin": origin}
+    try:
+        async with websockets.connect(url, additional_headers=headers):
+            found = 101
+    except websockets.InvalidStatus as refused:
+        found = refused.response.status_code
+    assert found == status
+
+
+async def test_a_token_in_the_address_is_no_token(service: Serving, bob: Watcher) -> None:
+    async with httpx.AsyncClient(base_url=service.url) as client:
+        for query in (f"access_token={bob.token}", f"token={bob.token}"):
+            answer = await client.get(f"/live/events?{query}")
+            assert answer.status_code == 401, answer.text
+
+
+async def test_nobody_watches_the_wallet_of_somebody_else(
+    client: httpx.AsyncClient, alice: Watcher, bob: Watcher
+) -> None:
+    answer = await client.get(f"/live/events?wallet_id={alice.wallet_id}", headers=bob.headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "wallet-not-found")
+    seen = {**bob.headers, "last-event-id": f"{alice.wallet_id}:0"}
+    answer = await client.get("/live/events", headers=seen)
+    assert (answer.status_code, answer.json()["code"]) == (422, "last-event-id-invalid")
+    async with socket_of(bob, wallet_ids=[alice.wallet_id]) as socket:
+        problem = await socket.next()
+    assert problem["problem"]["code"] == "wallet-not-found"
+
+
+async def test_a_stream_ends_soon_after_its_session_was_revoked_on_any_process(
+    client: httpx.AsyncClient, service: Serving, bob: Watcher
+) -> None:
+    async with socket_of(bob) as socket, events_of(bob) as events:
+        await socket.next()
+        await anext(events)
+        began_s = time.monotonic()
+        async with httpx.AsyncClient(base_url=service.url) as fresh:
+            gone = await fresh.post("/users/logout", headers=bob.headers)
+            assert gone.status_code in {200, 204}, gone.text
+        told = await socket.next()
+        last = await anext(events)
+        assert time.monotonic() - began_s < 3.5
+    assert told["problem"]["code"] == last["data"]["problem"]["code"] == "session-revoked"
+
+
+async def test_a_newer_token_of_the_same_session_keeps_a_socket_open_and_no_other_does(
+    client: httpx.AsyncClient, bob: Watcher, alice: Watcher
+) -> None:
+    tokens = await log_in(client, bob.name)
+    bob.token = tokens["access_token"]
+    async with socket_of(bob) as socket:
+        first = await socket.next()
+        await asyncio.sleep(1.1)
+        newer = await client.post("/users/refresh", json={"refresh_token": tokens["refresh_token"]})
+        await socket.connection.send(json.dumps({"access_token": newer.json()["access_token"]}))
+        extended = await socket.next()
+        assert extended["type"] == "extended"
+        assert extended["expires_at"] > first["expires_at"]
+        await socket.connection.send(json.dumps({"access_token": alice.token}))
+        assert (await socket.next())["problem"]["code"] == "message-invalid"
+
+
+async def test_one_person_has_a_few_streams_and_no_more(
+    client: httpx.AsyncClient, bob: Watcher
+) -> None:
+    opened: list[Any] = []
+    refused = 0
+    try:
+        for _ in range(16):
+            opening = socket_of(bob)
+            socket = await opening.__aenter__()
+            opened.append(opening)
+            refused += (await socket.next())["type"] == "problem"
+    finally:
+        for opening in opened:
+            await opening.__aexit__(None, None, None)
+    # Five in each of the two processes.
+    assert refused >= 6
+
+
+@pytest.mark.slow
+async def test_the_service_ends_quickly_although_streams_are_open(tmp_path: Path) -> None:
+    with reachable_directory() as directory:
+        settings = LIMITS | {"WALLET_DATA_DIRECTORY": str(directory / "data")}
+        with serving(directory, environment=settings) as running:
+            async with httpx.AsyncClient(base_url=running.url) as client:
+                watcher = await sign_up(client, running.url, "alice")
+            async with socket_of(watcher) as socket, events_of(watcher) as events:
+                await socket.next()
+                await anext(events)
+                began_s = time.monotonic()
+                code = await asyncio.to_thread(running.stop)
+                took_s = time.monotonic() - began_s
+                with pytest.raises(websockets.ConnectionClosed) as closed:
+                    await socket.next()
+                assert [event async for event in events] == []
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    assert code == 0
+    assert took_s < 10
