@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-growth: $(VENV)/.installed-dev $(ASSETS) ## 10^4 entries against 10^7 (20 
 
 bench-memory: $(VENV)/.installed-dev $(ASSETS) ## One worker over a million requests
 	$(BIN)/python -m benchmarks memory
+
+bench-live: $(VENV)/.installed-dev $(ASSETS) ## 5,000 idle WebSockets on one worker, then transfers on them (2 minutes)
+	$(BIN)/python -m benchmarks live
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.growth import growth
 from benchmarks.layers import profile
+from benchmarks.live import live
 from benchmarks.memory import memory
 from benchmarks.places import BenchmarkFailed
 from benchmarks.quick import quick
@@ -23,6 +24,7 @@ def main() -> int:
     _add_run(commands.add_parser("run", help="everybody, in interleaved rounds (25 minutes)"))
     _add_growth(commands.add_parser("growth", help="10^4 entries against 10^7 (20 minutes)"))
     _add_memory(commands.add_parser("memory", help="one worker over a million requests"))
+    _add_live(commands.add_parser("live", help="5,000 idle sockets, then transfers on them"))
     _add_profile(commands.add_parser("profile", help="processor time by layer"))
     options = parser.parse_args()
     # Told to end, it ends what it has started.
@@ -68,6 +70,14 @@ def _add_memory(parser: ArgumentParser) -> None:
     parser.add_argument("--step", type=int, default=50_000, help="requests between two readings")
     parser.add_argument("--unverified", action="store_true", help="skip the audit at the end")
     parser.set_defaults(run=memory)
+
+
+def _add_live(parser: ArgumentParser) -> None:
+    _add_paths(parser)
+    parser.add_argument("--sockets", type=int, default=5_000)
+    parser.add_argument("--rate", type=float, default=500, help="transfers a second")
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.set_defaults(run=live)
 
 
 def _add_profile(parser: ArgumentParser) -> None:

@@ -51,6 +51,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _growth(document["growth"])
     if "searches" in document:
         yield from _searches(document["searches"])
+    if "live" in document:
+        yield from _live(document["live"])
     if "memory" in document:
         yield from _memory(document["memory"])
 
@@ -132,6 +134,23 @@ def _searches(searches: Mapping[str, Any]) -> Iterator[str]:
             f"| {cost['last_ms']:.1f} | {cost['buffers']:,.0f} |"
         )
     yield f"| finding the version of an instant | {searches['instant_ms']:.2f} | | | |"
+    yield ""
+
+
+def _live(live: Mapping[str, Any]) -> Iterator[str]:
+    yield f"| {live['sockets']:,} WebSockets on one worker | |"
+    yield "|---|---|"
+    yield f"| memory while nothing moves | {live['idle_mib']} MiB |"
+    yield f"| memory a socket | {live['kib_per_socket']} KiB |"
+    yield f"| processor time while nothing moves | {live['idle_cpu_percent']} % of a core |"
+    yield (
+        f"| statements a second while nothing moves (without any socket) "
+        f"| {live['idle_queries_per_s']} ({live['queries_per_s_without_sockets']}) |"
+    )
+    yield (
+        f"| from booking to the socket at {live['transfers_per_s']} transfers per second: "
+        f"p50, p99, longest | {live['p50_ms']}, {live['p99_ms']}, {live['max_ms']} ms |"
+    )
     yield ""
 
 

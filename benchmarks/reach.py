@@ -152,6 +152,18 @@ TARGETS = (
         at_least=False,
     ),
     Target(
+        "memory of one worker with 5,000 idle sockets, MiB",
+        _part("live", "idle_mib"),
+        320,
+        at_least=False,
+    ),
+    Target(
+        "from booking to the socket, p99 at 500 transfers per second, ms",
+        _part("live", "p99_ms"),
+        50,
+        at_least=False,
+    ),
+    Target(
         "memory of one worker after 10^6 requests, MiB",
         _part("memory", "last_mib"),
         150,
