@@ -166,7 +166,7 @@ async def _send(
     random = Random(7)  # noqa: S311 - no secret
     queue: asyncio.Queue[bytes | None] = asyncio.Queue()
     senders = [asyncio.create_task(_sender(server.port, queue)) for _ in range(SENDERS)]
-    count = round(options.rate * options.seconds)
+    count: int = round(options.rate * options.seconds)
     began_s = time.perf_counter()
     for number in range(count):
         wait_s = began_s + number / options.rate - time.perf_counter()

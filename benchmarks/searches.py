@@ -69,9 +69,11 @@ async def _costs(place: Place, template: Template) -> dict[str, Any]:
         place.database(template.name).owner_url, server_settings={"jit": "off"}
     )
     try:
-        head, last = await connection.fetchrow(
+        account = await connection.fetchrow(
             "SELECT version, head_booked_at FROM accounts WHERE id = $1", person.account_id
         )
+        assert account is not None  # noqa: S101 - it was loaded
+        head, last = account
         costs = [
             await _cost(connection, title, search, _stretches(person, search, head))
             for title, search in SEARCHES.items()

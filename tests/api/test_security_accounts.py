@@ -22,7 +22,7 @@ from wallet.domain.history import Line
 from wallet.domain.money import AMOUNT_MAX
 from wallet.domain.users import Role
 from wallet.infrastructure.identifiers import new_id, utc_now
-from wallet.infrastructure.postgres.history import line_of
+from wallet.infrastructure.postgres.lines import line_of
 from wallet.infrastructure.postgres.pool import Pool, Record
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 

@@ -27,6 +27,7 @@ from tests.fakes.ledger import (
     MemoryTransaction,
     MemoryWallets,
 )
+from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from wallet.application.account_mail import AccountMail
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
@@ -52,7 +53,9 @@ from wallet.domain.guards import (
 )
 from wallet.domain.history import History
 from wallet.domain.ids import uuid7
+from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
+from wallet.domain.live import Streams
 from wallet.domain.money import Currency
 from wallet.domain.sessions import (
     MailPurpose,
@@ -63,6 +66,7 @@ from wallet.domain.sessions import (
     Session,
     Sessions,
 )
+from wallet.domain.statements import StatementLines
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
@@ -353,6 +357,9 @@ class MemoryPeopleUnitOfWork:
     wallets: Wallets
     fundings: Fundings
     history: History
+    statements: StatementLines
+    insights: Insights
+    streams: Streams
     users: Users
     sessions: Sessions
     mail_tokens: MailTokens
@@ -376,6 +383,9 @@ class MemoryPeopleUnitOfWork:
         self.wallets = MemoryWallets(transaction)
         self.fundings = MemoryFundings(transaction)
         self.history = MemoryHistory(transaction)
+        self.statements = MemoryStatements(transaction)
+        self.insights = MemoryInsights(transaction)
+        self.streams = MemoryStreams(transaction)
         self.events = MemoryEvents(transaction)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)

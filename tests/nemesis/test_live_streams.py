@@ -40,20 +40,19 @@ class Follower:
         self.versions: list[int] = []
         self.reconnects = 0
 
-    @property
     def is_done(self) -> bool:
         return bool(self.versions) and self.versions[-1] == ENTRIES
 
     async def follow(self, events: Callable[[list[str]], AsyncIterator[str]]) -> None:
         """Follow until the last entry was seen; `events` opens a stream behind event ids."""
-        while not self.is_done:
+        while not self.is_done():
             last = self.versions[-1] if self.versions else 0
             patience_s = self.random.choice([0.05, 0.3, 1, 3])
             with suppress(*OUTAGES):
                 async with asyncio.timeout(patience_s):
                     async for event_id in events([f"{self.watcher.wallet_id}:{last}"]):
                         self.versions.append(int(event_id.partition(":")[2]))
-                        if self.is_done:
+                        if self.is_done():
                             return
             self.reconnects += 1
             await asyncio.sleep(self.random.uniform(0, 0.3))

@@ -13,6 +13,7 @@ from tests.stories.world import World, person, wallet
 from wallet.application import live
 from wallet.application.live import LiveHub, Stream, StreamEnded
 from wallet.application.unit_of_work import Interrupted, UnitOfWork
+from wallet.domain.history import Line
 from wallet.domain.live import (
     LastEventIdInvalid,
     StreamsExhausted,
@@ -69,7 +70,7 @@ class Town:
 
 async def told(stream: Stream, count: int) -> list[int]:
     """Return the next amounts of a stream, which must come without a gap."""
-    lines = []
+    lines: list[Line] = []
     async with asyncio.timeout(5):
         while len(lines) < count:
             lines += await stream.next()

@@ -90,8 +90,8 @@ class Stream:
             if self._ended is not None:
                 raise StreamEnded(self._ended)
             if self._pending:
-                lines, self._pending = self._pending, []
-                return lines
+                pending, self._pending = self._pending, []
+                return pending
             if self._behind:
                 lines = await self._catch_up()
                 if lines:

@@ -185,38 +185,26 @@ class MonthAnswer(Answer):
     others: Flow = Field(description="All that no counterparty above stands for.")
 
 
-_FLOW_EXAMPLE = {"amount_in": 0, "lines_in": 0, "amount_out": 2500, "lines_out": 1}
-_NO_FLOW_EXAMPLE = {"amount_in": 0, "lines_in": 0, "amount_out": 0, "lines_out": 0}
+_FLOW: JsonObject = {"amount_in": 0, "lines_in": 0, "amount_out": 2500, "lines_out": 1}
+_MONTH_EXAMPLE: JsonObject = {
+    "month": "2026-11",
+    "complete": True,
+    "total": _FLOW,
+    "kinds": [{"kind": "transfer", **_FLOW}],
+    "counterparties": [{"counterparty": TRANSACTION_EXAMPLE["counterparty"], **_FLOW}],
+    "others": {"amount_in": 0, "lines_in": 0, "amount_out": 0, "lines_out": 0},
+}
+INSIGHT_EXAMPLE: JsonObject = {
+    "wallet_id": BALANCE_EXAMPLE["wallet_id"],
+    "currency": "USD",
+    "months": [_MONTH_EXAMPLE],
+}
 
 
 class InsightAnswer(Answer):
     """Some months of a wallet, the earliest first."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "wallet_id": BALANCE_EXAMPLE["wallet_id"],
-                    "currency": "USD",
-                    "months": [
-                        {
-                            "month": "2026-11",
-                            "complete": True,
-                            "total": _FLOW_EXAMPLE,
-                            "kinds": [{"kind": "transfer", **_FLOW_EXAMPLE}],
-                            "counterparties": [
-                                {
-                                    "counterparty": TRANSACTION_EXAMPLE["counterparty"],
-                                    **_FLOW_EXAMPLE,
-                                }
-                            ],
-                            "others": _NO_FLOW_EXAMPLE,
-                        }
-                    ],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [INSIGHT_EXAMPLE]})
 
     wallet_id: str
     currency: str
