@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
 from wallet.api import answers
@@ -28,6 +28,7 @@ from wallet.domain.wallets import WalletNotFound
 router = APIRouter(tags=["Statements"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
+MONTHS_BEFORE = 5
 LINES_FOR_A_REQUEST = 20
 """So many lines of a statement count as one request towards the limit of requests."""
 MEDIA_TYPES: Mapping[StatementFormat, str] = {
@@ -44,19 +45,21 @@ _MONTH = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
 _YEARS = range(1970, 2299)
 
 
-def _month_of(text: object) -> tuple[int, int]:
-    found = _MONTH.fullmatch(text) if isinstance(text, str) else None
+def _month_of(text: str) -> tuple[int, int]:
+    """Return year and month; raise ValueError for anything but a month such as 2026-11."""
+    found = _MONTH.fullmatch(text)
     year, month = (int(found[1]), int(found[2])) if found else (0, 0)
     if year not in _YEARS or not 1 <= month <= 12:
         raise ValueError("must be a month such as 2026-11")
     return year, month
 
 
-CalendarMonth = Annotated[
-    tuple[int, int],
-    BeforeValidator(_month_of),
-    Field(json_schema_extra={"type": "string", "examples": ["2026-11"]}),
-]
+def _is_month(text: str) -> str:
+    _month_of(text)
+    return text
+
+
+CalendarMonth = Annotated[str, AfterValidator(_is_month), Field(examples=["2026-11"])]
 
 
 class InstantQuery(BaseModel):
@@ -110,7 +113,7 @@ class StatementQuery(BaseModel):
     def period(self) -> Period:
         """Return the period; raise `PeriodInvalid` if it ends before it begins."""
         if self.month is not None:
-            return Period.month(*self.month)
+            return Period.month(*_month_of(self.month))
         assert self.booked_from is not None  # noqa: S101 - validated: both ends are there
         assert self.booked_to is not None  # noqa: S101
         return Period(self.booked_from, self.booked_to)
@@ -225,9 +228,11 @@ class InsightQuery(BaseModel):
 
     def months(self, now: datetime) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the first and the last month."""
-        last = self.month_to or (now.year, now.month)
-        number = last[0] * 12 + last[1] - 1 - 5
-        return self.month_from or (number // 12, number % 12 + 1), last
+        last = (now.year, now.month) if self.month_to is None else _month_of(self.month_to)
+        if self.month_from is not None:
+            return _month_of(self.month_from), last
+        number = last[0] * 12 + last[1] - 1 - MONTHS_BEFORE
+        return (number // 12, number % 12 + 1), last
 
 
 @router.get(
