@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -75,6 +75,9 @@ bench-memory: $(VENV)/.installed-dev $(ASSETS) ## One worker over a million requ
 
 bench-live: $(VENV)/.installed-dev $(ASSETS) ## 5,000 idle WebSockets on one worker, then transfers on them (2 minutes)
 	$(BIN)/python -m benchmarks live
+
+show-live: $(VENV)/.installed-dev $(ASSETS) ## Watch two listeners on two workers while transfers run
+	$(BIN)/python scripts/show_live.py
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile
