@@ -1,4 +1,4 @@
-"""Show live streams at work: two listeners in two terminals' worth of lines, two workers, transfers.
+"""Show live streams at work: two listeners, two workers, transfers, and one who loses contact.
 
 `make show-live` runs it against a service of its own, which is gone afterwards.
 """
@@ -75,7 +75,7 @@ async def watch_events(token: str) -> None:
     """Print what comes as server-sent events."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx.AsyncClient(base_url=URL, timeout=None) as client,
+        httpx.AsyncClient(base_url=URL, timeout=60) as client,
         client.stream("GET", "/live/events", headers=headers) as response,
     ):
         async for line in response.aiter_lines():
