@@ -165,6 +165,10 @@ async def test_metadata_is_the_payers_own_and_changes_nothing_else(
 FORBIDDEN_NAMES = re.compile(r"password|hash|secret|salt|digest|fingerprint|private|role|floor")
 
 
+# An answer without an end; what it holds is tested over a socket, with the live streams.
+ENDLESS = {"streamEvents"}
+
+
 TOKENS_ARE_THE_ANSWER = {"logIn", "refreshTokens", "issueToken"}
 
 
@@ -220,6 +224,9 @@ async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
         "listWallets": "/wallets",
         "listTransactions": "/transactions",
         "getTransaction": f"/transactions/{paid}",
+        "getBalanceAt": f"/wallets/{alice.wallet_id}/balance?at=2026-11-24",
+        "getStatement": f"/wallets/{alice.wallet_id}/statement?month=2026-11",
+        "getInsights": f"/wallets/{alice.wallet_id}/insights",
         "getIdempotencyKey": "/idempotency-keys/pay",
         "listSessions": "/users/me/sessions",
         "getProfile": "/users/me",
@@ -264,7 +271,7 @@ async def test_no_answer_of_any_operation_holds_a_secret(
     client: httpx.AsyncClient, service: Service
 ) -> None:
     said = await every_answer(client)
-    assert set(said) == set(INVENTORY.values())
+    assert set(said) == set(INVENTORY.values()) - ENDLESS
     connection = await asyncpg.connect(service.database.superuser_url)
     try:
         rows = await connection.fetch(
@@ -294,9 +301,10 @@ async def test_no_schema_of_an_answer_names_a_secret(service: Service) -> None:
     answers = {name: schema for name, schema in schemas.items() if not name.endswith("Body")}
     assert {"ProfileAnswer", "Transaction", "RecipientAnswer"} <= set(answers)
     for name, schema in answers.items():
-        found = [field for field in schema["properties"] if FORBIDDEN_NAMES.search(field)]
+        # Enumerations have no fields.
+        found = [field for field in schema.get("properties", ()) if FORBIDDEN_NAMES.search(field)]
         assert found == [], name
     for name, schema in schemas.items():
-        for field, property_ in schema["properties"].items():
+        for field, property_ in schema.get("properties", {}).items():
             if "password" in field or (field.endswith("refresh_token") and name.endswith("Body")):
                 assert property_["writeOnly"] is True, (name, field)
