@@ -21,6 +21,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import bearer_token, current_person
+from wallet.api.fields import JsonObject
 from wallet.api.middleware import current_request_id
 from wallet.api.money import BALANCE_EXAMPLE, SIGNED_IN
 from wallet.api.problems import ValidationFailed, problem, problem_responses
@@ -227,6 +228,16 @@ class EventsQuery(BaseModel):
     )
 
 
+EVENT_SCHEMA: JsonObject = {
+    "type": "object",
+    "description": "One event of the stream; `data` is JSON.",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "The last version of every wallet watched."},
+        "event": {"type": "string", "enum": ["ready", "entry", "problem"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 EVENTS_EXAMPLE = (
     "event: ready\n"
     f"data: {orjson.dumps({'type': 'ready', 'balances': [BALANCE_EXAMPLE]}).decode()}\n\n"
@@ -253,9 +264,7 @@ EVENTS_EXAMPLE = (
     responses={
         200: {
             "description": "A stream of events, for as long as your token is valid.",
-            "content": {
-                "text/event-stream": {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE}
-            },
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA, "example": EVENTS_EXAMPLE}},
         },
         **problem_responses(
             *SIGNED_IN,
