@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import pytest_asyncio
 import websockets
@@ -289,3 +290,52 @@ async def test_the_service_ends_quickly_although_streams_are_open(tmp_path: Path
     assert closed.value.rcvd.code == 1012
     assert code == 0
     assert took_s < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["socket", "events"])
+async def test_a_client_that_reads_nothing_is_cut_off(
+    client: httpx.AsyncClient, service: Serving, alice: Watcher, bob: Watcher, way: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
+    raw = writer.get_extra_info("socket")
+    if way == "socket":
+        message = json.dumps({"access_token": bob.token}).encode()
+        writer.write(
+            b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\x81\xfe" + len(message).to_bytes(2, "big") + bytes(4) + message)
+    else:
+        writer.write(
+            b"GET /live/events HTTP/1.1\r\nHost: localhost\r\n"
+            + f"Authorization: Bearer {bob.token}\r\n\r\n".encode()
+        )
+    port = raw.getsockname()[1]
+    assert await connected(service, port)
+    # Far more than fits into the buffers of both sides.
+    transfers = [{"to_handle": bob.name, "amount": 1, "note": "n" * 500}] * 900
+    for _ in range(12):
+        await client.post("/wallets/topup", json={"amount": 1_000}, headers=alice.headers)
+        answer = await client.post(
+            "/transfers/batch", json={"transfers": transfers}, headers=alice.headers
+        )
+        assert answer.status_code == 201, answer.text
+    began_s = time.monotonic()
+    while await connected(service, port):
+        assert time.monotonic() - began_s < 40
+        await asyncio.sleep(0.5)
+    writer.close()
+
+
+async def connected(service: Serving, port: int) -> bool:
+    """Whether any process of the service still holds its side of a connection."""
+    parent = psutil.Process(service.process.pid)
+    for process in (parent, *parent.children(recursive=True)):
+        with suppress(psutil.Error):
+            for connection in process.net_connections("tcp4"):
+                if connection.raddr and connection.raddr.port == port:
+                    return True
+    return False

@@ -278,6 +278,13 @@ async def test_a_process_keeps_so_many_streams_and_no_more(town: Town) -> None:
         await town.watch(names[4])
 
 
+async def test_few_may_wait_without_having_said_who_they_are(town: Town) -> None:
+    with town.hub.admitted(1), pytest.raises(StreamsExhausted), town.hub.admitted(1):
+        pass
+    with town.hub.admitted(1):
+        pass
+
+
 async def test_reading_for_a_stream_can_be_cancelled_without_losing_anything(fed: Town) -> None:
     await fed.pay(1, 2)
     stream = await fed.watch("bob", f"{BOB}:0")

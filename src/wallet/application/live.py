@@ -9,7 +9,8 @@ page by page until they are not. Versions without gaps make all of it simple to 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -161,6 +162,7 @@ class LiveHub:
         self._streams_max = streams_max
         self._streams: set[Stream] = set()
         self._own: Counter[UUID] = Counter()
+        self._unknown = 0
         self._watched: dict[UUID, set[Stream]] = {}
         self._known: dict[UUID, int] = {}
         self._dirty: set[UUID] = set()
@@ -219,6 +221,17 @@ class LiveHub:
             self._watched.setdefault(id_, set()).add(stream)
             self._known.setdefault(id_, version)
         return stream
+
+    @contextmanager
+    def admitted(self, unknown_max: int) -> Iterator[None]:
+        """Count somebody who has not said who they are; raise `StreamsExhausted` for too many."""
+        if self._closing or self._unknown >= unknown_max:
+            raise StreamsExhausted
+        self._unknown += 1
+        try:
+            yield
+        finally:
+            self._unknown -= 1
 
     def close_stream(self, stream: Stream) -> None:
         """Forget a stream."""

@@ -28,6 +28,7 @@ from wallet.settings import Settings
 
 APPLICATION = "wallet.bootstrap:application"
 PROTOCOL = "wallet.api.http_protocol:BoundedHttpProtocol"
+SOCKET_PROTOCOL = "wallet.api.socket_protocol:BoundedSocketProtocol"
 
 ONE_LOG_IN = (
     "Warning: the service logs in as the owner of its tables. Set WALLET_DATABASE_OWNER_URL to the "
@@ -112,7 +113,14 @@ def serve(settings: Settings, *, say: Say) -> None:
             if settings.production and addresses.service_role is None:
                 say(ONE_LOG_IN)
             _hand_over(settings, addresses, directory)
-            serving = Serving(APPLICATION, PROTOCOL, settings.host, settings.port, settings.workers)
+            serving = Serving(
+                APPLICATION,
+                PROTOCOL,
+                SOCKET_PROTOCOL,
+                settings.host,
+                settings.port,
+                settings.workers,
+            )
             if not serve_web(serving, lambda: say(_banner(settings, addresses))):
                 raise StartFailed("The service did not come up; the log above says why.")
     except (MigrationFailed, NotDurable, AddressInUse) as error:

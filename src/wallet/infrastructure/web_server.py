@@ -29,10 +29,11 @@ PARENT_POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What to serve and where; `application` and `protocol` are "module:name" import strings."""
+    """What to serve and where; `application` and the protocols are "module:name" import strings."""
 
     application: str
     protocol: str
+    socket_protocol: str
     host: str
     port: int
     workers: int
@@ -102,6 +103,7 @@ def serve(serving: Serving, announce: Callable[[], object]) -> bool:
         port=serving.port,
         workers=serving.workers,
         http=serving.protocol,
+        ws=serving.socket_protocol,
         lifespan="on",
         access_log=False,
         log_config=None,

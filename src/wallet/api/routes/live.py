@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from time import monotonic
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -43,6 +44,8 @@ router = APIRouter(tags=["Live"], route_class=BoundedRoute)
 Person = Annotated[Principal, Depends(current_person)]
 
 FIRST_MESSAGE_S = 10.0
+UNKNOWN_MAX = 500
+"""So many sockets of a process may be open before their first message has come."""
 SEND_S = 10.0
 """Who takes nothing for so long is cut off."""
 HEARTBEAT_S = 15.0
@@ -106,8 +109,9 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     stream: Stream | None = None
     try:
-        async with asyncio.timeout(FIRST_MESSAGE_S):
-            stream = await _subscribed(socket, hub)
+        with hub.admitted(UNKNOWN_MAX):
+            async with asyncio.timeout(FIRST_MESSAGE_S):
+                stream = await _subscribed(socket, hub)
         await _send(socket, ready(stream))
         await _streamed(socket, stream)
     except WebSocketDisconnect:
@@ -130,6 +134,7 @@ async def live(socket: WebSocket) -> None:
 async def _subscribed(socket: WebSocket, hub: LiveHub) -> Stream:
     message = await _message(socket)
     principal, expires_at = await _authenticated(socket, message.access_token)
+    socket.app.state.throughput.require(principal.user_id, monotonic())
     socket.scope["state"]["person_id"] = principal.user_id
     wallet_ids = None
     if message.wallet_ids is not None:
