@@ -140,6 +140,10 @@ class Settings(BaseSettings):
         False, description="Refuse money requests without an Idempotency-Key."
     )
 
+    sealing: bool = Field(
+        True, description="Take new entries up into the log that receipts are proved by."
+    )
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins that browsers may call from, exact, separated by commas."
     )

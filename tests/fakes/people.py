@@ -27,6 +27,7 @@ from tests.fakes.ledger import (
     MemoryTransaction,
     MemoryWallets,
 )
+from tests.fakes.proofs import MemoryLog
 from wallet.application.account_mail import AccountMail
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
@@ -54,6 +55,7 @@ from wallet.domain.history import History
 from wallet.domain.ids import uuid7
 from wallet.domain.ledger import Ledger
 from wallet.domain.money import Currency
+from wallet.domain.proofs import Log
 from wallet.domain.sessions import (
     MailPurpose,
     MailToken,
@@ -357,6 +359,7 @@ class MemoryPeopleUnitOfWork:
     sessions: Sessions
     mail_tokens: MailTokens
     events: Events
+    log: Log
 
     def __init__(self, people: PeopleStore, books: MemoryStore, lock: asyncio.Lock) -> None:
         self._people = people
@@ -377,6 +380,7 @@ class MemoryPeopleUnitOfWork:
         self.fundings = MemoryFundings(transaction)
         self.history = MemoryHistory(transaction)
         self.events = MemoryEvents(transaction)
+        self.log = MemoryLog(transaction)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)
         self.mail_tokens = MemoryMailTokens(self._people)

@@ -13,6 +13,7 @@ from tests.fakes.ledger import (
     MemoryWallets,
 )
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
+from tests.fakes.proofs import MemoryLog
 
 
 class MemoryUnitOfWork:
@@ -29,12 +30,14 @@ class MemoryUnitOfWork:
         self.fundings = MemoryFundings(self._transaction)
         self.history = MemoryHistory(self._transaction)
         self.events = MemoryEvents(self._transaction)
+        self.log = MemoryLog(self._transaction)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def commit(self) -> None:
         self.ledger.apply()
+        self.log.apply()
 
     async def __aexit__(
         self,

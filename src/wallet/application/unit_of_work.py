@@ -14,6 +14,7 @@ from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.history import History
 from wallet.domain.ledger import Ledger
+from wallet.domain.proofs import Log
 from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
@@ -66,6 +67,11 @@ class UnitOfWork(Protocol):
     @property
     def events(self) -> Events:
         """The events of this transaction."""
+        ...
+
+    @property
+    def log(self) -> Log:
+        """The log of all entries, in this transaction."""
         ...
 
     async def __aenter__(self) -> Self:

@@ -7,6 +7,7 @@ from wallet.application.credentials import Credentials
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.log_in import LogIn
 from wallet.application.people import People
+from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -28,3 +29,4 @@ class UseCases:
     top_ups: TopUps
     activity: Activity
     idempotency_keys: IdempotencyKeys
+    proofs: Proofs

@@ -10,12 +10,14 @@ from typing import Any
 from wallet.application.activity import Activity
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
+from wallet.application.proofs import Proofs
 from wallet.application.staff import Staff
 from wallet.application.use_cases import UseCases
 from wallet.application.wallets import WalletKeeping
 from wallet.bootstrap.ground import Ground, Log
 from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
+from wallet.bootstrap.proofs import proof_work
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.mail import FileMailer
@@ -75,6 +77,9 @@ async def running_parts(
             recipients=people.recipients,
         )
         _keep_house(ground, people, money, metrics, Janitor(database_url))
+        proof_pool = await _pool(stack, database_url, size_max=1)
+        for work in proof_work(ground, proof_pool, people, money):
+            _start(stack, work)
         use_cases = _use_cases(ground, people, money)
         yield Parts(use_cases, people.staff, people.mailbox, lambda: database_ready(reading_pool))
 
@@ -93,6 +98,7 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCas
         top_ups=money.top_ups,
         activity=Activity(unit_of_work=ground.reading),
         idempotency_keys=IdempotencyKeys(ground.reading),
+        proofs=Proofs(unit_of_work=ground.reading, signer=people.signer, clock=utc_now),
     )
 
 

@@ -24,6 +24,7 @@ from wallet.infrastructure.mail import FileMailer, SmtpMailer
 from wallet.infrastructure.postgres.guards import PostgresGuards, PostgresLogInDelays
 from wallet.infrastructure.security.keys import SigningKey, SigningKeys, load_or_create_key
 from wallet.infrastructure.security.passwords import Argon2Passwords
+from wallet.infrastructure.security.signing import Es256Signer
 from wallet.infrastructure.security.tokens import JwtTokens
 from wallet.settings import Settings
 
@@ -42,6 +43,7 @@ class PeopleParts:
     revocations: Revocations
     tokens: JwtTokens
     mailbox: FileMailer | None
+    signer: Es256Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class _Tools:
     mail: AccountMail
     revocations: Revocations
     tokens: JwtTokens
+    signer: Es256Signer
 
 
 def people_parts(ground: Ground) -> PeopleParts:
@@ -74,6 +77,7 @@ def people_parts(ground: Ground) -> PeopleParts:
         revocations=tools.revocations,
         tokens=tools.tokens,
         mailbox=mailer if isinstance(mailer, FileMailer) else None,
+        signer=tools.signer,
     )
 
 
@@ -99,6 +103,7 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
     hasher = Argon2Passwords(threads=settings.hashing_threads)
     ground.stack.callback(hasher.close)
     guards, limits = PostgresGuards(ground.pool), _limits(settings)
+    keys = signing_keys(settings, ground.directory)
     return _Tools(
         guards=guards,
         limits=limits,
@@ -115,10 +120,11 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
         ),
         revocations=Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report),
         tokens=JwtTokens(
-            keys=signing_keys(settings, ground.directory),
+            keys=keys,
             issuer=settings.public_url,
             audience=AUDIENCE,
         ),
+        signer=Es256Signer(keys),
     )
 
 

@@ -14,6 +14,7 @@ from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
 from wallet.infrastructure.postgres.history import PostgresHistory
 from wallet.infrastructure.postgres.ledger import PostgresLedger
+from wallet.infrastructure.postgres.log import PostgresLog
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.users import PostgresUsers
@@ -35,6 +36,7 @@ class PostgresUnitOfWork:
     sessions: PostgresSessions
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
+    log: PostgresLog
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class PostgresUnitOfWork:
         self.sessions = PostgresSessions(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)
+        self.log = PostgresLog(connection)
         return self
 
     async def _begin(self, connection: BorrowedConnection) -> None:
