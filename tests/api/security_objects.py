@@ -21,6 +21,11 @@ PUBLIC = {
     "GET /health/ready": "getReadiness",
     "GET /metrics": "getMetrics",
     "GET /problems/{code}": "getProblem",
+    "GET /proofs/checkpoints": "listCheckpoints",
+    "GET /proofs/checkpoints/latest": "getLatestCheckpoint",
+    "GET /proofs/checkpoints/{tree_size}": "getCheckpoint",
+    "GET /proofs/consistency": "getConsistencyProof",
+    "GET /proofs/keys": "listProofKeys",
 }
 
 
@@ -46,6 +51,7 @@ NAMED = {
     "POST /transfers/batch": "createTransferBatch",
     "GET /transactions": "listTransactions",
     "GET /transactions/{id}": "getTransaction",
+    "GET /transactions/{id}/receipt": "getReceipt",
     "GET /idempotency-keys/{key}": "getIdempotencyKey",
     "DELETE /users/me/sessions/{session_id}": "revokeSession",
     "GET /recipients": "findRecipient",

@@ -48,6 +48,7 @@ NAMES_NOTHING = {
     ("updateProfile", "handle"),
     ("logIn", "email"),
     ("requestPasswordReset", "email"),
+    ("listCheckpoints", "cursor"),
 }
 
 
@@ -147,6 +148,10 @@ async def ask_transaction(person: Person, id_: str) -> httpx.Response:
     return await person.get(f"/transactions/{id_}")
 
 
+async def ask_receipt(person: Person, id_: str) -> httpx.Response:
+    return await person.get(f"/transactions/{id_}/receipt")
+
+
 async def ask_key(person: Person, id_: str) -> httpx.Response:
     return await person.get(f"/idempotency-keys/{id_}")
 
@@ -158,6 +163,11 @@ async def ask_session(person: Person, id_: str) -> httpx.Response:
 MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
     "getTransaction": (
         ask_transaction,
+        404,
+        ("transfer_id", "top_up_id", "session_id", "wallet_id", "user_id"),
+    ),
+    "getReceipt": (
+        ask_receipt,
         404,
         ("transfer_id", "top_up_id", "session_id", "wallet_id", "user_id"),
     ),

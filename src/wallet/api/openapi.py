@@ -40,6 +40,7 @@ TAGS: list[dict[str, str]] = [
     {"name": "Credentials", "description": "Passwords, and proving an e-mail address."},
     {"name": "Wallets", "description": "Balances, top-ups and transfers."},
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
+    {"name": "Proof", "description": "Signed receipts, and the log that they are checked by."},
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {"name": "Operations", "description": "Health and metrics."},
 ]

@@ -85,9 +85,10 @@ class Proofs:
             return await work.log.checkpoints(before, limit)
 
     async def keys(self) -> Sequence[PublicKey]:
-        """Return every key that has signed a checkpoint, the newest first."""
+        """Return the key that signs now and every one that has signed a checkpoint."""
         async with self._unit_of_work() as work:
-            return await work.log.keys()
+            known = await work.log.keys()
+        return list(dict.fromkeys((self._signer.public_key(), *known)))
 
     async def consistency(self, first: int, second: int) -> Sequence[bytes]:
         """Return the proof that the log of `second` leaves begins with that of `first`.
