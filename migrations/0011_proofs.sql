@@ -35,12 +35,14 @@ CREATE TABLE log_runs (
 );
 
 CREATE TABLE checkpoints (
+    number bigint CONSTRAINT checkpoints_number_unique PRIMARY KEY,  -- signed: none can be taken out
     tree_size bigint NOT NULL,
     key_id text NOT NULL,
     root_hash bytea NOT NULL,
     made_at timestamptz NOT NULL,
     signature bytea NOT NULL,
-    CONSTRAINT checkpoints_one_per_size_and_key PRIMARY KEY (tree_size, key_id),
+    CONSTRAINT checkpoints_one_per_size_and_key UNIQUE (tree_size, key_id),
+    CONSTRAINT checkpoints_number_from_one CHECK (number >= 1),
     CONSTRAINT checkpoints_size_from_one CHECK (tree_size >= 1),
     CONSTRAINT checkpoints_root_has_32_bytes CHECK (octet_length(root_hash) = 32),
     CONSTRAINT checkpoints_signature_has_64_bytes CHECK (octet_length(signature) = 64)

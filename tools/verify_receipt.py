@@ -185,6 +185,7 @@ def check_checkpoint(checkpoint, keys, name):
     lines = (
         "wallet-checkpoint-v1",
         str(UUID(checkpoint["log_id"])),
+        str(whole(checkpoint["number"])),
         str(whole(checkpoint["tree_size"])),
         hexed(checkpoint["root_hash"], 32).hex(),
         str(whole(checkpoint["made_at_us"])),

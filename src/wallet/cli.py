@@ -96,7 +96,7 @@ def verify() -> None:
     settings = _settings()
     try:
         with bootstrap.database(settings) as addresses:
-            report, seconds = asyncio.run(bootstrap.verify(addresses))
+            report, seconds = asyncio.run(bootstrap.verify(settings, addresses))
     except bootstrap.StartFailed as error:
         _fail(str(error))
     for violation in report.violations:

@@ -36,10 +36,10 @@ class MemoryLog:
 
     async def at(self, tree_size: int) -> Checkpoint | None:
         found = [c for c in self._tables.checkpoints if c.tree_size == tree_size]
-        return max(found, key=lambda c: c.made_at, default=None)
+        return max(found, key=lambda c: c.number, default=None)
 
     async def checkpoints(self, before: int | None, limit: int) -> Sequence[Checkpoint]:
-        newest = {c.tree_size: c for c in sorted(self._tables.checkpoints, key=lambda c: c.made_at)}
+        newest = {c.tree_size: c for c in sorted(self._tables.checkpoints, key=lambda c: c.number)}
         sizes = [size for size in sorted(newest, reverse=True) if before is None or size < before]
         return [newest[size] for size in sizes[:limit]]
 

@@ -8,6 +8,7 @@ the start and then rarely, finds whatever that could miss. One process seals at 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -60,7 +61,7 @@ class Sealer:
         self._entries_max = entries_max
         self._holder = new_id()
         self._head: LogHead | None = None
-        self._key_id: str | None = None
+        self._latest: Checkpoint | None = None
         self._seen: set[UUID] = set()
         self._pending: set[UUID] = set()
         self._sweep: UUID | None = None
@@ -86,11 +87,12 @@ class Sealer:
             unsealed = await work.log.unsealed(asked)
             stretches, rest = _first(unsealed, self._entries_max)
             grown, sealed = await self._append(work.log, head, stretches)
-            key = self._signer.public_key()
-            if grown.size and (sealed or key.key_id != self._key_id):
-                await self._sign(work.log, head.log_id, grown)
+            latest = self._latest
+            key_id = None if latest is None else latest.key_id
+            if grown.size and (sealed or key_id != self._signer.public_key().key_id):
+                latest = await self._sign(work.log, head.log_id, grown)
             await work.commit()
-        self._head, self._key_id = LogHead(head.log_id, grown.size), key.key_id
+        self._head, self._latest = LogHead(head.log_id, grown.size), latest
         self._pending = (self._pending - set(asked)) | rest
         return sealed
 
@@ -121,8 +123,7 @@ class Sealer:
             # Somebody else sealed meanwhile, or this is the first round: nothing is known.
             self._forget()
             self._swept_at = None
-            latest = await log.latest()
-            self._key_id = None if latest is None else latest.key_id
+            self._latest = await log.latest()
         if self._swept_at is None or now - self._swept_at > SWEEP_EVERY:
             self._sweep, self._swept_at = _FIRST, now
         floor = uuid7(round((now - OVERLAP).timestamp() * 1000), bytes(RANDOM_BYTES))
@@ -168,21 +169,13 @@ class Sealer:
             await log.append(tree.size, tree.changed, runs)
         return tree, tree.size - head.size
 
-    async def _sign(self, log: Log, log_id: UUID, tree: GrowingTree) -> None:
+    async def _sign(self, log: Log, log_id: UUID, tree: GrowingTree) -> Checkpoint:
         key = self._signer.public_key()
-        unsigned = Checkpoint(log_id, tree.size, tree.root(), self._clock(), key.key_id)
-        signature = self._signer.sign(unsigned.signed)
-        await log.add_checkpoint(
-            Checkpoint(
-                log_id,
-                unsigned.tree_size,
-                unsigned.root_hash,
-                unsigned.made_at,
-                unsigned.key_id,
-                signature,
-            ),
-            key,
-        )
+        number = 1 if self._latest is None else self._latest.number + 1
+        unsigned = Checkpoint(log_id, number, tree.size, tree.root(), self._clock(), key.key_id)
+        checkpoint = replace(unsigned, signature=self._signer.sign(unsigned.signed))
+        await log.add_checkpoint(checkpoint, key)
+        return checkpoint
 
 
 def _first(unsealed: Iterable[Unsealed], count: int) -> tuple[list[Unsealed], set[UUID]]:

@@ -1,21 +1,27 @@
 """What the command line runs besides serving."""
 
+import asyncio
+import multiprocessing
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 from uuid import UUID
 
 from wallet.api.app import create_app
 from wallet.api.app import openapi_document as document_of
 from wallet.api.middleware import EdgeOptions
+from wallet.application.log_verification import Evidence
 from wallet.application.people import SignUp
-from wallet.application.verification import Report
-from wallet.application.verification import verify as verify_books
+from wallet.application.verification import Report, verify_journal, verify_rest
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directory
 from wallet.bootstrap.parts import running_parts
+from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
 from wallet.infrastructure.postgres import migrations
-from wallet.infrastructure.postgres.verification import BooksUnreadable, snapshot
+from wallet.infrastructure.postgres.verification import BooksUnreadable, PostgresBooks, snapshot
+from wallet.infrastructure.security.keys import SigningKeyInvalid, SigningKeys
+from wallet.infrastructure.security.signing import is_signed, public_key_of
 from wallet.infrastructure.telemetry import Metrics
 from wallet.settings import Settings
 
@@ -52,15 +58,48 @@ async def migration_status(settings: Settings, addresses: DatabaseAddresses) -> 
     ]
 
 
-async def verify(addresses: DatabaseAddresses) -> tuple[Report, float]:
+async def verify(settings: Settings, addresses: DatabaseAddresses) -> tuple[Report, float]:
     """Check the books; return the report and how many seconds it took."""
+    keys: SigningKeys | None = None
+    try:
+        if settings.signing_key is not None or has_key(data_directory(settings)):
+            keys = signing_keys(settings, data_directory(settings))
+    except (SigningKeyInvalid, OSError) as error:
+        raise StartFailed(str(error)) from error
+    return await verify_at(addresses.service_url, keys)
+
+
+async def verify_at(url: str, keys: SigningKeys | None) -> tuple[Report, float]:
+    """Check the books of a database, whose log is signed by these keys."""
     started_s = time.perf_counter()
     try:
-        async with snapshot(addresses.service_url) as books:
-            report = await verify_books(books)
+        async with snapshot(url) as books:
+            report = await _verified(books, url, keys)
     except BooksUnreadable as error:
         raise StartFailed(str(error)) from error
     return report, time.perf_counter() - started_s
+
+
+async def _verified(books: PostgresBooks, url: str, keys: SigningKeys | None) -> Report:
+    """Check the journal here and the rest in a process of its own, on the same snapshot."""
+    trusted = () if keys is None else tuple(map(public_key_of, keys.by_kid().values()))
+    evidence = Evidence(books.log, is_signed, trusted)
+    shared = await books.share()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as processes:
+        loop = asyncio.get_running_loop()
+        rest = loop.run_in_executor(processes, _verify_rest, url, shared)
+        report = await verify_journal(books, evidence)
+        report.add_all((await rest).violations)
+    return report
+
+
+def _verify_rest(url: str, shared: str) -> Report:
+    async def check() -> Report:
+        async with snapshot(url, shared=shared) as books:
+            return await verify_rest(books)
+
+    return asyncio.run(check())
 
 
 async def create_admin(

@@ -29,6 +29,7 @@ from wallet.infrastructure.security.tokens import JwtTokens
 from wallet.settings import Settings
 
 AUDIENCE = "wallet"
+KEY_FILE = "signing-key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,18 @@ def signing_keys(settings: Settings, directory: Path) -> SigningKeys:
     Raises `SigningKeyInvalid`, naming the setting.
     """
     if settings.signing_key is None:
-        return SigningKeys(load_or_create_key(directory / "signing-key.pem"))
+        return SigningKeys(load_or_create_key(directory / KEY_FILE))
     current = SigningKey.of_pem(settings.signing_key.get_secret_value(), "WALLET_SIGNING_KEY")
     previous: tuple[SigningKey, ...] = ()
     if settings.previous_signing_key is not None:
         pem = settings.previous_signing_key.get_secret_value()
         previous = (SigningKey.of_pem(pem, "WALLET_PREVIOUS_SIGNING_KEY"),)
     return SigningKeys(current, previous)
+
+
+def has_key(directory: Path) -> bool:
+    """Tell whether development has made its key in the data directory."""
+    return (directory / KEY_FILE).exists()
 
 
 def _tools(ground: Ground, mailer: Mailer) -> _Tools:

@@ -42,9 +42,13 @@ class ConsistencyInvalid(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the log was when it had `tree_size` leaves, signed by the key `key_id`."""
+    """What the log was when it had `tree_size` leaves, signed by the key `key_id`.
+
+    Checkpoints are numbered from 1 without a gap.
+    """
 
     log_id: UUID
+    number: int
     tree_size: int
     root_hash: bytes
     made_at: datetime
@@ -53,10 +57,10 @@ class Checkpoint:
 
     @property
     def signed(self) -> bytes:
-        """Return the bytes that are signed: five lines of text."""
+        """Return the bytes that are signed: six lines of text."""
         return (
-            f"{CHECKPOINT_FORMAT}\n{self.log_id}\n{self.tree_size}\n{self.root_hash.hex()}\n"
-            f"{microseconds(self.made_at)}\n"
+            f"{CHECKPOINT_FORMAT}\n{self.log_id}\n{self.number}\n{self.tree_size}\n"
+            f"{self.root_hash.hex()}\n{microseconds(self.made_at)}\n"
         ).encode()
 
 

@@ -18,6 +18,7 @@ def checkpoint_document(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return a checkpoint as it is published; the fields are those of its signed text."""
     return {
         "log_id": str(checkpoint.log_id),
+        "number": checkpoint.number,
         "tree_size": checkpoint.tree_size,
         "root_hash": checkpoint.root_hash.hex(),
         "made_at_us": microseconds(checkpoint.made_at),

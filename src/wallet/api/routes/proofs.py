@@ -35,7 +35,7 @@ TreeSize = Annotated[int, WholeNumber, Field(ge=1, le=SIZE_MAX)]
 
 HASH = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
 KEY_ID = "0X2mZJ1yQk3Vd8bT5rNfWc7hLs9aUe4oPiGxKyMvBtE"
-KEY_EXAMPLE = {
+KEY_EXAMPLE: JsonObject = {
     "alg": "ES256",
     "crv": "P-256",
     "kid": KEY_ID,
@@ -46,6 +46,7 @@ KEY_EXAMPLE = {
 }
 CHECKPOINT_EXAMPLE: JsonObject = {
     "log_id": "0197a6f2-3a10-7b1e-8c44-1d9f7a6b5c21",
+    "number": 3,
     "tree_size": 8,
     "root_hash": HASH,
     "made_at_us": 1_795_348_800_123_456,
@@ -57,13 +58,14 @@ CHECKPOINT_EXAMPLE: JsonObject = {
 class CheckpointAnswer(Answer):
     """What the log was at one size, signed by the key `key_id` (ES256, r and s in hex).
 
-    Signed are the lines wallet-checkpoint-v1, log_id, tree_size, root_hash and made_at_us, each
-    with a line feed at its end.
+    Signed are the lines wallet-checkpoint-v1, log_id, number, tree_size, root_hash and
+    made_at_us, each with a line feed at its end.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [CHECKPOINT_EXAMPLE]})
 
     log_id: str
+    number: int = Field(description="Checkpoints are numbered from 1 without a gap.")
     tree_size: int
     root_hash: str
     made_at_us: int = Field(description="Microseconds since 1970, UTC.")

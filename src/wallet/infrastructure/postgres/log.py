@@ -12,24 +12,24 @@ from wallet.infrastructure.postgres.pool import Connection, Record
 HEAD = "SELECT log_id, size FROM log_head"
 
 LATEST = """
-SELECT h.log_id, c.tree_size, c.root_hash, c.made_at, c.key_id, c.signature
+SELECT h.log_id, c.number, c.tree_size, c.root_hash, c.made_at, c.key_id, c.signature
 FROM checkpoints c CROSS JOIN log_head h
-ORDER BY c.tree_size DESC, c.made_at DESC LIMIT 1
+ORDER BY c.tree_size DESC, c.number DESC LIMIT 1
 """
 
 AT = """
-SELECT h.log_id, c.tree_size, c.root_hash, c.made_at, c.key_id, c.signature
+SELECT h.log_id, c.number, c.tree_size, c.root_hash, c.made_at, c.key_id, c.signature
 FROM checkpoints c CROSS JOIN log_head h
-WHERE c.tree_size = $1 ORDER BY c.made_at DESC LIMIT 1
+WHERE c.tree_size = $1 ORDER BY c.number DESC LIMIT 1
 """
 
 # A size has a second checkpoint only if the key was changed while nothing moved.
 CHECKPOINTS = """
 SELECT DISTINCT ON (c.tree_size)
-       h.log_id, c.tree_size, c.root_hash, c.made_at, c.key_id, c.signature
+       h.log_id, c.number, c.tree_size, c.root_hash, c.made_at, c.key_id, c.signature
 FROM checkpoints c CROSS JOIN log_head h
 WHERE c.tree_size < $1
-ORDER BY c.tree_size DESC, c.made_at DESC LIMIT $2
+ORDER BY c.tree_size DESC, c.number DESC LIMIT $2
 """
 
 KEYS = "SELECT key_id, x, y FROM log_keys ORDER BY first_used_at DESC, key_id"
@@ -104,8 +104,8 @@ SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
 GROW_HEAD = "UPDATE log_head SET size = $1"
 
 ADD_CHECKPOINT = """
-INSERT INTO checkpoints (tree_size, root_hash, made_at, key_id, signature)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO checkpoints (number, tree_size, root_hash, made_at, key_id, signature)
+VALUES ($1, $2, $3, $4, $5, $6)
 """
 
 ADD_KEY = """
@@ -120,6 +120,7 @@ def checkpoint_of(row: "Record") -> Checkpoint:
     """Map a row to a checkpoint."""
     return Checkpoint(
         log_id=row["log_id"],
+        number=row["number"],
         tree_size=row["tree_size"],
         root_hash=row["root_hash"],
         made_at=row["made_at"],
@@ -254,6 +255,7 @@ class PostgresLog:
             await self._connection.execute(ADD_KEY, key.key_id, key.x, key.y, checkpoint.made_at)
             await self._connection.execute(
                 ADD_CHECKPOINT,
+                checkpoint.number,
                 checkpoint.tree_size,
                 checkpoint.root_hash,
                 checkpoint.made_at,

@@ -4,8 +4,14 @@ What is signed begins with a line that names its kind. A token's signing input h
 so that neither can ever pass for the other.
 """
 
+from functools import lru_cache
+from typing import Any
+
+from jose import jwk
+from jose.exceptions import JOSEError
+
 from wallet.domain.proofs import SIGNATURE_SIZE, PublicKey
-from wallet.infrastructure.security.keys import SigningKey, SigningKeys
+from wallet.infrastructure.security.keys import ALGORITHM, SigningKey, SigningKeys, thumbprint
 
 
 class Es256Signer:
@@ -30,3 +36,21 @@ class Es256Signer:
 def public_key_of(key: SigningKey) -> PublicKey:
     """Return the public half of a signing key."""
     return PublicKey(key.kid, key.document["x"], key.document["y"])
+
+
+@lru_cache(maxsize=64)
+def _verifying(key: PublicKey) -> Any:
+    """Return what checks a key's signatures, or None if its id is that of another key."""
+    members = {"crv": "P-256", "kty": "EC", "x": key.x, "y": key.y}
+    if thumbprint(members) != key.key_id:
+        return None
+    try:
+        return jwk.construct({**members, "alg": ALGORITHM}, ALGORITHM)
+    except JOSEError:
+        return None
+
+
+def is_signed(key: PublicKey, content: bytes, signature: bytes) -> bool:
+    """Tell whether a signature over `content` is by a key whose id is its own thumbprint."""
+    verifying = _verifying(key)
+    return verifying is not None and bool(verifying.verify(content, signature))
