@@ -345,7 +345,7 @@ class _CheckpointCheck:
             self._say("log-has-a-head", f"{name} is of another log")
         kept = self._kept.get(checkpoint.key_id)
         if kept is None:
-            self._say("checkpoint-key", f"{name} is by a key that is not kept")
+            self._say("checkpoint-key", f"{name} is by key {checkpoint.key_id}, which is not kept")
             return
         key, first_used_at = kept
         if checkpoint.key_id in self._unused:
@@ -353,7 +353,7 @@ class _CheckpointCheck:
             if first_used_at != checkpoint.made_at:
                 self._say("keys-have-checkpoints", f"{name} is the first of key {key.key_id}")
         if not self._evidence.is_signed(key, checkpoint.signed, checkpoint.signature):
-            self._say("checkpoint-signature", f"{name} was not signed by its key")
+            self._say("checkpoint-signature", f"{name} was not signed by its key {key.key_id}")
 
     def _say(self, invariant: str, message: str) -> None:
         self._found.append(Violation(invariant, None, None, message))

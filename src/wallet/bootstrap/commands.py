@@ -90,7 +90,7 @@ async def _verified(books: PostgresBooks, url: str, keys: SigningKeys | None) ->
         loop = asyncio.get_running_loop()
         rest = loop.run_in_executor(processes, _verify_rest, url, shared)
         report = await verify_journal(books, evidence)
-        report.add_all((await rest).violations)
+        report.merge(await rest)
     return report
 
 

@@ -187,6 +187,21 @@ CROSS_CHECKS: dict[str, str] = {
             ON a.id = w.account_id AND a.owner_id = w.owner_id AND a.currency = w.currency
         WHERE (a.id IS NULL OR w.account_id IS NULL) AND a.purpose IS DISTINCT FROM 'funding'
     """,
+    "batches-are-kept": """
+        SELECT last.account_id, last.version, 'it is not told of by one batch' AS message
+        FROM (
+            SELECT account_id, booked_at, max(version) AS version FROM entries
+            WHERE booked_at > now() - interval '1 hour' GROUP BY account_id, booked_at
+        ) AS last
+        LEFT JOIN (
+            SELECT named.account_id, named.version, b.booked_at, count(*) AS times
+            FROM batches b
+            CROSS JOIN LATERAL unnest(b.account_ids, b.versions) AS named (account_id, version)
+            WHERE b.booked_at > now() - interval '1 hour' GROUP BY 1, 2, 3
+        ) AS told ON told.account_id = last.account_id AND told.version = last.version
+            AND told.booked_at = last.booked_at
+        WHERE told.times IS DISTINCT FROM 1
+    """,
     "batches-name-every-version": """
         SELECT a.id AS account_id, a.version, 'no batch tells of its last entry' AS message
         FROM accounts a
