@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from wallet.domain.accounts import Account, Purpose
+from wallet.domain.audits import Progress
 from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
 from wallet.domain.history import Counterparty, Line, Look, Page, merged_page, order
@@ -19,6 +20,7 @@ from wallet.domain.ledger import Book, Key, Outcome
 from wallet.domain.merkle import Place
 from wallet.domain.money import Currency
 from wallet.domain.proofs import Checkpoint, LogHead, PublicKey, Run
+from wallet.domain.safe_mode import SafeModeEntered
 from wallet.domain.search import Count, Search, Stretch, stretches_of
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
 from wallet.infrastructure.identifiers import new_id
@@ -75,6 +77,9 @@ class MemoryStore:
     people: dict[UUID, Counterparty] = field(default_factory=dict)
     batches: dict[UUID, list[UUID]] = field(default_factory=dict)
     log: MemoryLogTables = field(default_factory=MemoryLogTables)
+    safe_modes: list[SafeModeEntered] = field(default_factory=list)
+    audit: Progress = field(default_factory=Progress)
+    auditor: UUID | None = None
     row_locks: dict[object, asyncio.Lock] = field(default_factory=dict)
 
 

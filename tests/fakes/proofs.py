@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from tests.fakes.ledger import MemoryLogTables, MemoryTransaction
+from wallet.domain.audits import Progress
 from wallet.domain.merkle import Place
 from wallet.domain.proofs import Checkpoint, LogHead, PublicKey, Run, Unsealed
+from wallet.domain.safe_mode import SafeModeEntered
 
 LOG = "log"
 
@@ -109,3 +112,41 @@ class MemoryLog:
         self._tables.checkpoints.append(checkpoint)
         if key not in self._tables.keys:
             self._tables.keys.append(key)
+
+
+class MemorySafeModes:
+    """Safe mode; the last of the list is the present one, if there is any."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._store = transaction.store
+
+    async def current(self) -> SafeModeEntered | None:
+        return self._store.safe_modes[-1] if self._store.safe_modes else None
+
+    async def enter(self, entered: SafeModeEntered) -> bool:
+        if self._store.safe_modes:
+            return False
+        self._store.safe_modes.append(entered)
+        return True
+
+    async def leave(self, left_at: datetime, left_by: str, reason: str) -> bool:
+        left = bool(self._store.safe_modes)
+        self._store.safe_modes.clear()
+        return left
+
+
+class MemoryAudits:
+    """The progress of the self-audit; a lease never ends by time here."""
+
+    def __init__(self, transaction: MemoryTransaction) -> None:
+        self._store = transaction.store
+
+    async def lease(self, holder: UUID, lease_s: float) -> Progress | None:
+        if self._store.auditor not in (None, holder):
+            return None
+        self._store.auditor = holder
+        return self._store.audit
+
+    async def advance(self, progress: Progress) -> None:
+        completed_at = progress.completed_at or self._store.audit.completed_at
+        self._store.audit = replace(progress, completed_at=completed_at)

@@ -13,7 +13,7 @@ from tests.fakes.ledger import (
     MemoryWallets,
 )
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
-from tests.fakes.proofs import MemoryLog
+from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 
 
 class MemoryUnitOfWork:
@@ -31,6 +31,8 @@ class MemoryUnitOfWork:
         self.history = MemoryHistory(self._transaction)
         self.events = MemoryEvents(self._transaction)
         self.log = MemoryLog(self._transaction)
+        self.safe_modes = MemorySafeModes(self._transaction)
+        self.audits = MemoryAudits(self._transaction)
 
     async def __aenter__(self) -> Self:
         return self

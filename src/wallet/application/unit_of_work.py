@@ -9,12 +9,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from wallet.domain.audits import Audits
 from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.history import History
 from wallet.domain.ledger import Ledger
 from wallet.domain.proofs import Log
+from wallet.domain.safe_mode import SafeModes
 from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
@@ -72,6 +74,16 @@ class UnitOfWork(Protocol):
     @property
     def log(self) -> Log:
         """The log of all entries, in this transaction."""
+        ...
+
+    @property
+    def safe_modes(self) -> SafeModes:
+        """Safe mode, in this transaction."""
+        ...
+
+    @property
+    def audits(self) -> Audits:
+        """The progress of the self-audit, in this transaction."""
         ...
 
     async def __aenter__(self) -> Self:

@@ -17,12 +17,18 @@ from wallet.application.wallets import WalletKeeping
 from wallet.bootstrap.ground import Ground, Log
 from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
-from wallet.bootstrap.proofs import proof_work
+from wallet.bootstrap.proofs import proof_work, safe_mode_of
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.mail import FileMailer
 from wallet.infrastructure.postgres.janitor import Janitor
-from wallet.infrastructure.postgres.pool import Pool, create_pool, database_ready
+from wallet.infrastructure.postgres.pool import (
+    APPLICATION,
+    VERIFIER,
+    Pool,
+    create_pool,
+    database_ready,
+)
 from wallet.infrastructure.sandbox_gateway import SandboxGateway
 from wallet.infrastructure.telemetry import Metrics
 from wallet.settings import Settings
@@ -69,19 +75,27 @@ async def running_parts(
         )
         ground = Ground(settings, directory, pool, reading_pool, stack, log, report)
         people = people_parts(ground)
+        safe_mode = safe_mode_of(ground, metrics, log_error)
         money = money_parts(
             ground,
             money_pool=money_pool,
             metrics=metrics,
             gateway=gateway or SandboxGateway(),
             recipients=people.recipients,
+            safe_mode=safe_mode,
         )
         _keep_house(ground, people, money, metrics, Janitor(database_url))
-        proof_pool = await _pool(stack, database_url, size_max=1)
-        for work in proof_work(ground, proof_pool, people, money):
+        proof_pool = await _pool(stack, database_url, size_max=2)
+        audit_pool = await _pool(stack, database_url, size_max=1, role=VERIFIER)
+        for work in proof_work(ground, proof_pool, audit_pool, people, money, safe_mode):
             _start(stack, work)
         use_cases = _use_cases(ground, people, money)
-        yield Parts(use_cases, people.staff, people.mailbox, lambda: database_ready(reading_pool))
+
+        async def ready() -> Mapping[str, str]:
+            books = "ok" if safe_mode.current is None else "safe-mode"
+            return {**await database_ready(reading_pool), "books": books}
+
+        yield Parts(use_cases, people.staff, people.mailbox, ready)
 
 
 def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts) -> UseCases:
@@ -130,10 +144,16 @@ async def _pool(
     size_max: int,
     generic_plans: bool = False,
     read_only: bool = False,
+    role: str = APPLICATION,
 ) -> "Pool":
     # No connection is needed to start: a worker that comes up during an outage waits it out.
     pool = await create_pool(
-        url, size_min=0, size_max=size_max, generic_plans=generic_plans, read_only=read_only
+        url,
+        role=role,
+        size_min=0,
+        size_max=size_max,
+        generic_plans=generic_plans,
+        read_only=read_only,
     )
     stack.push_async_callback(_close, pool)
     return pool
