@@ -13,6 +13,7 @@ from benchmarks.places import BenchmarkFailed
 from benchmarks.quick import quick
 from benchmarks.run import run
 from benchmarks.serving import ROOT
+from benchmarks.verifying import verifying
 
 
 def main() -> int:
@@ -26,6 +27,7 @@ def main() -> int:
     _add_memory(commands.add_parser("memory", help="one worker over a million requests"))
     _add_live(commands.add_parser("live", help="5,000 idle sockets, then transfers on them"))
     _add_profile(commands.add_parser("profile", help="processor time by layer"))
+    _add_verify(commands.add_parser("verify", help="entries per second of `wallet verify`"))
     options = parser.parse_args()
     # Told to end, it ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -42,6 +44,13 @@ def _add_quick(parser: ArgumentParser) -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.set_defaults(run=quick)
+
+
+def _add_verify(parser: ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--entries", type=int, default=400_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.set_defaults(run=verifying)
 
 
 def _add_run(parser: ArgumentParser) -> None:

@@ -57,6 +57,9 @@ SOURCES: Mapping[str, str] = {
     "swagger-ui.NOTICE.txt": "node_modules/swagger-ui-dist/NOTICE",
     "swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
     "swagger.html": "docs/swagger.html",
+    "verify.css": "docs/verify.css",
+    "verify.html": "docs/verify.html",
+    "verify.js": "docs/verify.js",
 }
 
 #: Addresses that Redoc loads its logo and icons from and reports its use to. They cannot all be

@@ -1,6 +1,7 @@
 """The command line: thin; every command is a few lines over `bootstrap`."""
 
 import asyncio
+import getpass
 import json
 import sys
 from typing import Annotated, Any, NoReturn
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 migrations = typer.Typer(help="Bring the schema forward, or look where it is.")
 app.add_typer(migrations, name="migrate")
+safe_mode = typer.Typer(help="See whether money may move, and let it move again.")
+app.add_typer(safe_mode, name="safe-mode")
 
 
 def _fail(message: str) -> NoReturn:
@@ -61,22 +64,22 @@ def serve(
 @migrations.command("up")
 def migrate_up() -> None:
     """Apply every pending migration."""
-    _report_migrations(bootstrap.migrate_up)
+    _report_lines(bootstrap.migrate_up)
 
 
 @migrations.command("down")
 def migrate_down() -> None:
     """Take the last migration back; refused in production and where rows would be lost."""
-    _report_migrations(bootstrap.migrate_down)
+    _report_lines(bootstrap.migrate_down)
 
 
 @migrations.command("status")
 def migrate_status() -> None:
     """List the migrations and when each was applied."""
-    _report_migrations(bootstrap.migration_status)
+    _report_lines(bootstrap.migration_status)
 
 
-def _report_migrations(command: "bootstrap.MigrationCommand") -> None:
+def _report_lines(command: "bootstrap.MigrationCommand") -> None:
     try:
         for line in asyncio.run(_with_database(command)):
             typer.echo(line)
@@ -96,7 +99,7 @@ def verify() -> None:
     settings = _settings()
     try:
         with bootstrap.database(settings) as addresses:
-            report, seconds = asyncio.run(bootstrap.verify(addresses))
+            report, seconds = asyncio.run(bootstrap.verify(settings, addresses))
     except bootstrap.StartFailed as error:
         _fail(str(error))
     for violation in report.violations:
@@ -109,6 +112,24 @@ def verify() -> None:
     )
     if not report.intact:
         raise typer.Exit(1)
+
+
+@safe_mode.command("status")
+def safe_mode_status() -> None:
+    """Say whether money moves, and if not, since when and why."""
+    _report_lines(bootstrap.safe_mode_status)
+
+
+@safe_mode.command("leave")
+def safe_mode_leave(
+    reason: Annotated[str, typer.Option(help="What was found and done; it is kept.")],
+) -> None:
+    """Let money move again, once the books have been looked into (`wallet verify`)."""
+
+    async def leave(settings: Settings, addresses: "bootstrap.DatabaseAddresses") -> list[str]:
+        return await bootstrap.leave_safe_mode(settings, addresses, getpass.getuser(), reason)
+
+    _report_lines(leave)
 
 
 @app.command()

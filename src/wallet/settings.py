@@ -140,6 +140,17 @@ class Settings(BaseSettings):
         False, description="Refuse money requests without an Idempotency-Key."
     )
 
+    sealing: bool = Field(
+        True, description="Take new entries up into the log that receipts are proved by."
+    )
+
+    audit_entries_per_second: int = Field(
+        500,
+        ge=0,
+        le=100_000,
+        description="How much the self-audit reads, in one process; 0 turns it off.",
+    )
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins that browsers may call from, exact, separated by commas."
     )

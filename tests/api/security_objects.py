@@ -21,6 +21,11 @@ PUBLIC = {
     "GET /health/ready": "getReadiness",
     "GET /metrics": "getMetrics",
     "GET /problems/{code}": "getProblem",
+    "GET /proofs/checkpoints": "listCheckpoints",
+    "GET /proofs/checkpoints/latest": "getLatestCheckpoint",
+    "GET /proofs/checkpoints/{tree_size}": "getCheckpoint",
+    "GET /proofs/consistency": "getConsistencyProof",
+    "GET /proofs/keys": "listProofKeys",
 }
 
 
@@ -50,6 +55,7 @@ NAMED = {
     "GET /wallets/{id}/statement": "getStatement",
     "GET /wallets/{id}/insights": "getInsights",
     "GET /live/events": "streamEvents",
+    "GET /transactions/{id}/receipt": "getReceipt",
     "GET /idempotency-keys/{key}": "getIdempotencyKey",
     "DELETE /users/me/sessions/{session_id}": "revokeSession",
     "GET /recipients": "findRecipient",

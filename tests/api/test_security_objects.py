@@ -51,6 +51,7 @@ NAMES_NOTHING = {
     ("updateProfile", "handle"),
     ("logIn", "email"),
     ("requestPasswordReset", "email"),
+    ("listCheckpoints", "cursor"),
 }
 
 
@@ -151,6 +152,10 @@ async def ask_transaction(person: Person, id_: str) -> httpx.Response:
     return await person.get(f"/transactions/{id_}")
 
 
+async def ask_receipt(person: Person, id_: str) -> httpx.Response:
+    return await person.get(f"/transactions/{id_}/receipt")
+
+
 async def ask_key(person: Person, id_: str) -> httpx.Response:
     return await person.get(f"/idempotency-keys/{id_}")
 
@@ -175,6 +180,11 @@ WALLET_IDS = ("wallet_id", "transfer_id", "top_up_id", "session_id", "user_id")
 MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
     "getTransaction": (
         ask_transaction,
+        404,
+        ("transfer_id", "top_up_id", "session_id", "wallet_id", "user_id"),
+    ),
+    "getReceipt": (
+        ask_receipt,
         404,
         ("transfer_id", "top_up_id", "session_id", "wallet_id", "user_id"),
     ),

@@ -6,19 +6,24 @@ Row locks are asyncio locks taken in id order; what a unit of work writes shows 
 import asyncio
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from wallet.domain.accounts import Account, Purpose
+from wallet.domain.audits import Progress
 from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
 from wallet.domain.history import Counterparty, Line, Look, Page, merged_page, order
 from wallet.domain.journal import Details, Entry
 from wallet.domain.ledger import Book, Key, Outcome
+from wallet.domain.merkle import Place
 from wallet.domain.money import Currency
+from wallet.domain.proofs import Checkpoint, LogHead, PublicKey, Run
+from wallet.domain.safe_mode import SafeModeEntered
 from wallet.domain.search import Count, Search, Stretch, stretches_of
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
+from wallet.infrastructure.identifiers import new_id
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,6 +37,27 @@ class MemoryClock:
     def __call__(self) -> datetime:
         self.now += timedelta(microseconds=1)
         return self.now
+
+
+@dataclass
+class MemoryLogTables:
+    """What is committed of the log."""
+
+    head: LogHead | None = None
+    holder: UUID | None = None
+    tiles: dict[Place, bytes] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    keys: list[PublicKey] = field(default_factory=list)
+
+    def copy(self) -> "MemoryLogTables":
+        return replace(
+            self,
+            tiles=dict(self.tiles),
+            runs=list(self.runs),
+            checkpoints=list(self.checkpoints),
+            keys=list(self.keys),
+        )
 
 
 @dataclass
@@ -49,6 +75,11 @@ class MemoryStore:
     fundings: dict[tuple[UUID, UUID], Funding] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     people: dict[UUID, Counterparty] = field(default_factory=dict)
+    batches: dict[UUID, list[UUID]] = field(default_factory=dict)
+    log: MemoryLogTables = field(default_factory=MemoryLogTables)
+    safe_modes: list[SafeModeEntered] = field(default_factory=list)
+    audit: Progress = field(default_factory=Progress)
+    auditor: UUID | None = None
     row_locks: dict[object, asyncio.Lock] = field(default_factory=dict)
 
 
@@ -122,8 +153,11 @@ class MemoryLedger:
         book, store = self.saved, self._store
         if book is None:
             return
-        for account in book.changed_accounts():
+        changed = book.changed_accounts()
+        for account in changed:
             store.accounts[account.id] = copy(account)
+        if changed:
+            store.batches[new_id()] = [account.id for account in changed]
         for entry in book.entries:
             store.entries.setdefault(entry.account_id, []).append(entry)
         for outcome in book.outcomes:

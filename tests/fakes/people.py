@@ -28,6 +28,7 @@ from tests.fakes.ledger import (
     MemoryWallets,
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
+from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from wallet.application.account_mail import AccountMail
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
@@ -40,6 +41,7 @@ from wallet.application.ports import Clock, Message, NewId
 from wallet.application.recipients import Recipients
 from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from wallet.domain.audits import Audits
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.guards import (
@@ -57,6 +59,8 @@ from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
 from wallet.domain.live import Streams
 from wallet.domain.money import Currency
+from wallet.domain.proofs import Log
+from wallet.domain.safe_mode import SafeModes
 from wallet.domain.sessions import (
     MailPurpose,
     MailToken,
@@ -364,6 +368,9 @@ class MemoryPeopleUnitOfWork:
     sessions: Sessions
     mail_tokens: MailTokens
     events: Events
+    log: Log
+    safe_modes: SafeModes
+    audits: Audits
 
     def __init__(self, people: PeopleStore, books: MemoryStore, lock: asyncio.Lock) -> None:
         self._people = people
@@ -387,6 +394,9 @@ class MemoryPeopleUnitOfWork:
         self.insights = MemoryInsights(transaction)
         self.streams = MemoryStreams(transaction)
         self.events = MemoryEvents(transaction)
+        self.log = MemoryLog(transaction)
+        self.safe_modes = MemorySafeModes(transaction)
+        self.audits = MemoryAudits(transaction)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)
         self.mail_tokens = MemoryMailTokens(self._people)

@@ -14,6 +14,7 @@ from tests.fakes.ledger import (
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
+from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 
 
 class MemoryUnitOfWork:
@@ -33,12 +34,16 @@ class MemoryUnitOfWork:
         self.insights = MemoryInsights(self._transaction)
         self.streams = MemoryStreams(self._transaction)
         self.events = MemoryEvents(self._transaction)
+        self.log = MemoryLog(self._transaction)
+        self.safe_modes = MemorySafeModes(self._transaction)
+        self.audits = MemoryAudits(self._transaction)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def commit(self) -> None:
         self.ledger.apply()
+        self.log.apply()
 
     async def __aexit__(
         self,

@@ -485,6 +485,9 @@ FREE = {
     "accounts.created_at": "when a wallet was opened is told by its event alone",
     "details.erased_at": "whoever may erase may erase now",
     "fundings.source": "who was asked is recorded nowhere else",
+    "log_head.id": "there is one row, which says so",
+    "log_head.holder": "who seals now is nobody's proof",
+    "log_head.held_until": "and for how long",
     "fundings.reason": "why it was declined is recorded nowhere else",
 }
 """Columns that may hold anything as far as the books can tell."""

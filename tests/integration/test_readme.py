@@ -61,6 +61,14 @@ def test_the_first_transfer_of_the_readme_works_as_it_stands(service: Serving) -
     assert run(verify, service).rstrip().endswith("intact.")
 
 
+def test_a_receipt_is_checked_offline_as_the_document_says(service: Serving) -> None:
+    block = next(b for b in blocks("docs/integrating.md") if "verify_receipt.py" in b)
+    said = run(block.replace("tools/verify", f"{ROOT}/tools/verify"), service)
+    assert "GENUINE" in said
+    assert "25.00 USD" in said
+    assert said.splitlines()[-1].startswith("REFUSED: the signature of the receipt")
+
+
 def test_the_readme_begins_with_the_two_commands() -> None:
     commands = [line.split("#")[0].strip() for line in blocks("README.md")[0].splitlines()]
     assert commands == ["make run", "make test"]
@@ -82,6 +90,6 @@ def test_the_documents_name_every_command_and_no_other() -> None:
         check=True,
         env=clean_environment(COLUMNS="200", NO_COLOR="1", TERM="dumb"),
     ).stdout
-    for command in ("serve", "migrate", "verify", "create-admin", "openapi"):
+    for command in ("serve", "migrate", "verify", "safe-mode", "create-admin", "openapi"):
         assert command in help_text
         assert f"wallet {command}" in (ROOT / "docs/operating.md").read_text()

@@ -1,6 +1,6 @@
-"""The pages of the API document: Swagger UI at /docs and the Redoc reference at /redoc.
+"""The pages of the API document, /docs and /redoc, and /verify, which checks a receipt.
 
-Both are served from this process, work offline, load nothing from other hosts and run under a
+They are served from this process, work offline, load nothing from other hosts and run under a
 content security policy without inline script. What they need is put in place by
 ``scripts/build_assets.py`` (``make assets``), read once when the router is made, and answered from
 a dictionary: no path of a request ever reaches the file system.
@@ -90,12 +90,13 @@ class _Site:
     assets: Mapping[str, _Asset]
     swagger: _Asset
     reference: _Asset
+    verify: _Asset
 
 
 def documents_router(directory: Path = ASSETS_DIRECTORY) -> APIRouter:
-    """Return the routes ``/``, ``/docs``, ``/redoc`` and ``/docs/assets/{release}/{name}``.
+    """Return the routes ``/``, ``/docs``, ``/redoc``, ``/verify`` and those of their assets.
 
-    Without built assets the two pages answer 503 with the command that builds them. ``directory``
+    Without built assets the pages answer 503 with the command that builds them. ``directory``
     is what the build script wrote; it is read here and never again.
     """
     site = _read_site(directory)
@@ -112,6 +113,10 @@ def documents_router(directory: Path = ASSETS_DIRECTORY) -> APIRouter:
     @router.api_route("/redoc", methods=_METHODS)
     async def reference(request: Request) -> Response:
         return _page(request, site.reference if site else None, REFERENCE_POLICY)
+
+    @router.api_route("/verify", methods=_METHODS)
+    async def verify(request: Request) -> Response:
+        return _page(request, site.verify if site else None, SWAGGER_POLICY)
 
     @router.api_route("/docs/assets/{release}/{name}", methods=_METHODS)
     async def asset(request: Request, release: str, name: str) -> Response:
@@ -185,6 +190,7 @@ def _read_site(directory: Path) -> _Site | None:
         },
         swagger=_page_asset("swagger.html", files, release),
         reference=_page_asset("reference.html", files, release),
+        verify=_page_asset("verify.html", files, release),
     )
 
 

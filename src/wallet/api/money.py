@@ -11,6 +11,7 @@ from wallet.domain.accounts import BalanceLimitExceeded, WalletClosed, WalletFro
 from wallet.domain.errors import DeadlineExceeded, OutcomeUnknown, Overloaded, Unauthenticated
 from wallet.domain.ledger import IdempotencyKeyReused
 from wallet.domain.money import UnknownCurrency
+from wallet.domain.safe_mode import SafeModeOn
 from wallet.domain.wallets import WalletNotFound
 
 BALANCE_EXAMPLE: JsonObject = {
@@ -35,6 +36,7 @@ MONEY = (
     WalletClosed,
     BalanceLimitExceeded,
     OutcomeUnknown,
+    SafeModeOn,
 )
 
 

@@ -42,6 +42,7 @@ TAGS: list[dict[str, str]] = [
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
     {"name": "Statements", "description": "Looking back: balances, statements, insight."},
     {"name": "Live", "description": "What moves, as it moves."},
+    {"name": "Proof", "description": "Signed receipts, and the log that they are checked by."},
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {"name": "Operations", "description": "Health and metrics."},
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from wallet.domain.audits import Audits
 from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
@@ -16,6 +17,8 @@ from wallet.domain.history import History
 from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
 from wallet.domain.live import Streams
+from wallet.domain.proofs import Log
+from wallet.domain.safe_mode import SafeModes
 from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import Users
@@ -84,6 +87,21 @@ class UnitOfWork(Protocol):
     @property
     def events(self) -> Events:
         """The events of this transaction."""
+        ...
+
+    @property
+    def log(self) -> Log:
+        """The log of all entries, in this transaction."""
+        ...
+
+    @property
+    def safe_modes(self) -> SafeModes:
+        """Safe mode, in this transaction."""
+        ...
+
+    @property
+    def audits(self) -> Audits:
+        """The progress of the self-audit, in this transaction."""
         ...
 
     async def __aenter__(self) -> Self:

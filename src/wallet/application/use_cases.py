@@ -8,6 +8,7 @@ from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
 from wallet.application.log_in import LogIn
 from wallet.application.people import People
+from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
 from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
@@ -32,3 +33,4 @@ class UseCases:
     statements: Statements
     live: LiveHub
     idempotency_keys: IdempotencyKeys
+    proofs: Proofs

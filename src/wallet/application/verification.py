@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from wallet.application.log_verification import Evidence, LogCheck
 from wallet.domain.invariants import (
     AccountState,
     AccountStream,
@@ -60,16 +61,27 @@ class Report:
         else:
             self.complete = False
 
+    def merge(self, other: "Report") -> None:
+        """Add what somebody else found in the same books."""
+        self.add_all(other.violations)
+        self.complete = self.complete and other.complete
+
     def add_all(self, violations: Iterable[Violation]) -> None:
         """Add several."""
         for violation in violations:
             self.add(violation)
 
 
-async def verify(books: Books) -> Report:
-    """Check every invariant over one snapshot of the books."""
+async def verify(books: Books, evidence: Evidence | None = None) -> Report:
+    """Check every invariant over one snapshot of the books, and the log if there is one."""
+    report = await verify_journal(books, evidence)
+    report.merge(await verify_rest(books))
+    return report
+
+
+async def verify_rest(books: Books) -> Report:
+    """Check what is no matter of a single account's entries."""
     report = Report()
-    await _verify_journal(books, report)
     for violation in unbalanced_violations(await books.unbalanced()):
         report.add(violation)
     for currency, total in (await books.totals()).items():
@@ -80,8 +92,13 @@ async def verify(books: Books) -> Report:
     return report
 
 
-async def _verify_journal(books: Books, report: Report) -> None:
+async def verify_journal(books: Books, evidence: Evidence | None = None) -> Report:
+    """Check each account against its entries, and the entries against the log."""
+    report = Report()
     stream: AccountStream | None = None
+    log = None if evidence is None else LogCheck(evidence)
+    if log is not None:
+        await log.start()
     async for item in books.journal():
         if isinstance(item, Violation):
             report.add(item)
@@ -89,7 +106,15 @@ async def _verify_journal(books: Books, report: Report) -> None:
             report.add_all(stream.finish() if stream else ())
             stream = AccountStream(item)
             report.accounts += 1
+            if log is not None:
+                await log.account(item)
         elif stream is not None:
             report.add_all(stream.check(item))
             report.entries += 1
+            if log is not None:
+                log.entry(item.entry)
     report.add_all(stream.finish() if stream else ())
+    if log is not None:
+        await log.finish()
+        report.add_all(log.found)
+    return report

@@ -8,10 +8,12 @@ workers, and `commands` are what the command line runs besides.
 from wallet.bootstrap.commands import (
     MigrationCommand,
     create_admin,
+    leave_safe_mode,
     migrate_down,
     migrate_up,
     migration_status,
     openapi_document,
+    safe_mode_status,
     verify,
 )
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, database, serve
@@ -24,10 +26,12 @@ __all__ = [
     "application",
     "create_admin",
     "database",
+    "leave_safe_mode",
     "migrate_down",
     "migrate_up",
     "migration_status",
     "openapi_document",
+    "safe_mode_status",
     "serve",
     "verify",
 ]

@@ -1,21 +1,32 @@
 """What the command line runs besides serving."""
 
+import asyncio
+import multiprocessing
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 from wallet.api.app import create_app
 from wallet.api.app import openapi_document as document_of
 from wallet.api.middleware import EdgeOptions
+from wallet.application.log_verification import Evidence
 from wallet.application.people import SignUp
-from wallet.application.verification import Report
-from wallet.application.verification import verify as verify_books
+from wallet.application.safe_mode import SafeMode
+from wallet.application.verification import Report, verify_journal, verify_rest
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directory
 from wallet.bootstrap.parts import running_parts
+from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
+from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.postgres import migrations
-from wallet.infrastructure.postgres.verification import BooksUnreadable, snapshot
+from wallet.infrastructure.postgres.pool import create_pool
+from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
+from wallet.infrastructure.postgres.verification import BooksUnreadable, PostgresBooks, snapshot
+from wallet.infrastructure.security.keys import SigningKeyInvalid, SigningKeys
+from wallet.infrastructure.security.signing import is_signed, public_key_of
 from wallet.infrastructure.telemetry import Metrics
 from wallet.settings import Settings
 
@@ -52,15 +63,92 @@ async def migration_status(settings: Settings, addresses: DatabaseAddresses) -> 
     ]
 
 
-async def verify(addresses: DatabaseAddresses) -> tuple[Report, float]:
+async def verify(settings: Settings, addresses: DatabaseAddresses) -> tuple[Report, float]:
     """Check the books; return the report and how many seconds it took."""
+    keys: SigningKeys | None = None
+    try:
+        if settings.signing_key is not None or has_key(data_directory(settings)):
+            keys = signing_keys(settings, data_directory(settings))
+    except (SigningKeyInvalid, OSError) as error:
+        raise StartFailed(str(error)) from error
+    return await verify_at(addresses.service_url, keys)
+
+
+async def verify_at(url: str, keys: SigningKeys | None) -> tuple[Report, float]:
+    """Check the books of a database, whose log is signed by these keys."""
     started_s = time.perf_counter()
     try:
-        async with snapshot(addresses.service_url) as books:
-            report = await verify_books(books)
+        async with snapshot(url) as books:
+            report = await _verified(books, url, keys)
     except BooksUnreadable as error:
         raise StartFailed(str(error)) from error
     return report, time.perf_counter() - started_s
+
+
+async def _verified(books: PostgresBooks, url: str, keys: SigningKeys | None) -> Report:
+    """Check the journal here and the rest in a process of its own, on the same snapshot."""
+    trusted = () if keys is None else tuple(map(public_key_of, keys.by_kid().values()))
+    evidence = Evidence(books.log, is_signed, trusted)
+    shared = await books.share()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as processes:
+        loop = asyncio.get_running_loop()
+        rest = loop.run_in_executor(processes, _verify_rest, url, shared)
+        report = await verify_journal(books, evidence)
+        report.merge(await rest)
+    return report
+
+
+def _verify_rest(url: str, shared: str) -> Report:
+    async def check() -> Report:
+        async with snapshot(url, shared=shared) as books:
+            return await verify_rest(books)
+
+    return asyncio.run(check())
+
+
+async def safe_mode_status(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
+    """Return a line that says whether money moves."""
+    async with _safe_mode(addresses) as safe_mode:
+        entered = safe_mode.current
+    if entered is None:
+        return ["Money moves: the service is not in safe mode."]
+    return [f"In safe mode since {entered.entered_at.isoformat()}: {entered.reason}"]
+
+
+async def leave_safe_mode(
+    settings: Settings, addresses: DatabaseAddresses, by: str, reason: str
+) -> list[str]:
+    """Let money move again; return a line that says so."""
+    if not reason.strip():
+        raise StartFailed("Say why it is right that money moves again.")
+    async with _safe_mode(addresses) as safe_mode:
+        left = await safe_mode.leave(by, reason.strip())
+    return ["Money moves again, within seconds." if left else "The service is not in safe mode."]
+
+
+@asynccontextmanager
+async def _safe_mode(addresses: DatabaseAddresses) -> AsyncIterator[SafeMode]:
+    def fail(error: BaseException) -> None:
+        raise error
+
+    try:
+        pool = await create_pool(addresses.service_url, size_max=1)
+    except (OSError, TimeoutError) as error:
+        raise StartFailed(f"The database cannot be reached: {error}") from error
+    try:
+        safe_mode = SafeMode(
+            unit_of_work=lambda: PostgresUnitOfWork(pool),
+            clock=utc_now,
+            new_id=new_id,
+            report=fail,
+        )
+        await safe_mode.refresh()
+        yield safe_mode
+    except WalletError as error:
+        raise StartFailed(f"{error.detail} ({error.code})") from error
+    finally:
+        await pool.close()
 
 
 async def create_admin(

@@ -11,6 +11,7 @@ from wallet.application.coalescing import LANES, Coalescer
 from wallet.application.directory import Directory
 from wallet.application.ledger_writer import Announce, LedgerWriter
 from wallet.application.recipients import Recipients
+from wallet.application.safe_mode import SafeMode
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
@@ -63,6 +64,7 @@ def money_parts(
     gateway: FundingGateway,
     recipients: Recipients,
     announce: Announce,
+    safe_mode: SafeMode,
 ) -> MoneyParts:
     """Build the half that is about money; `money_pool` has one connection per lane."""
 
@@ -79,8 +81,9 @@ def money_parts(
     )
     ground.stack.push_async_callback(_drained, batch_requests.drain)
     directory = Directory(ground.reading)
+    mover, batch_mover = safe_mode.guard(coalescer), safe_mode.guard(batch_requests)
     top_ups = TopUps(
-        mover=coalescer,
+        mover=mover,
         gateway=gateway,
         directory=directory,
         unit_of_work=ground.reading,
@@ -91,7 +94,7 @@ def money_parts(
     # Taken down before the coalescer, which the steps still under way need.
     ground.stack.push_async_callback(_drained, top_ups.drain)
     transfers = Transfers(
-        mover=coalescer,
+        mover=mover,
         previewer=LedgerWriter(ground.reading),
         directory=directory,
         find_recipient=recipients.find,
@@ -101,7 +104,7 @@ def money_parts(
         random_bytes=os.urandom,
     )
     transfer_batches = TransferBatches(
-        mover=batch_requests,
+        mover=batch_mover,
         directory=directory,
         find_recipients=recipients.find_many,
         unit_of_work=ground.reading,

@@ -11,6 +11,7 @@ from wallet.application.activity import Activity
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LOOK_EVERY_S
+from wallet.application.proofs import Proofs
 from wallet.application.staff import Staff
 from wallet.application.statements import Statements
 from wallet.application.use_cases import UseCases
@@ -19,11 +20,18 @@ from wallet.bootstrap.ground import Ground, Log
 from wallet.bootstrap.live import LiveParts, live_parts
 from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
+from wallet.bootstrap.proofs import proof_work, safe_mode_of
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.mail import FileMailer
 from wallet.infrastructure.postgres.janitor import Janitor
-from wallet.infrastructure.postgres.pool import Pool, create_pool, database_ready
+from wallet.infrastructure.postgres.pool import (
+    APPLICATION,
+    VERIFIER,
+    Pool,
+    create_pool,
+    database_ready,
+)
 from wallet.infrastructure.sandbox_gateway import SandboxGateway
 from wallet.infrastructure.statement_writing import ThreadedStatementWriter
 from wallet.infrastructure.telemetry import Metrics
@@ -72,6 +80,7 @@ async def running_parts(
         ground = Ground(settings, directory, pool, reading_pool, stack, log, report)
         people = people_parts(ground)
         live = live_parts(ground, database_url, people.revocations)
+        safe_mode = safe_mode_of(ground, metrics, log_error)
         money = money_parts(
             ground,
             money_pool=money_pool,
@@ -79,10 +88,20 @@ async def running_parts(
             gateway=gateway or SandboxGateway(),
             recipients=people.recipients,
             announce=live.announce,
+            safe_mode=safe_mode,
         )
         _keep_house(ground, people, money, live, metrics, Janitor(database_url))
+        proof_pool = await _pool(stack, database_url, size_max=2)
+        audit_pool = await _pool(stack, database_url, size_max=1, role=VERIFIER)
+        for work in proof_work(ground, proof_pool, audit_pool, people, money, safe_mode):
+            _start(stack, work)
         use_cases = _use_cases(ground, people, money, live)
-        yield Parts(use_cases, people.staff, people.mailbox, lambda: database_ready(reading_pool))
+
+        async def ready() -> Mapping[str, str]:
+            books = "ok" if safe_mode.current is None else "safe-mode"
+            return {**await database_ready(reading_pool), "books": books}
+
+        yield Parts(use_cases, people.staff, people.mailbox, ready)
 
 
 def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts, live: LiveParts) -> UseCases:
@@ -103,6 +122,7 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts, live: Liv
         ),
         live=live.hub,
         idempotency_keys=IdempotencyKeys(ground.reading),
+        proofs=Proofs(unit_of_work=ground.reading, signer=people.signer, clock=utc_now),
     )
 
 
@@ -149,10 +169,16 @@ async def _pool(
     size_max: int,
     generic_plans: bool = False,
     read_only: bool = False,
+    role: str = APPLICATION,
 ) -> "Pool":
     # No connection is needed to start: a worker that comes up during an outage waits it out.
     pool = await create_pool(
-        url, size_min=0, size_max=size_max, generic_plans=generic_plans, read_only=read_only
+        url,
+        role=role,
+        size_min=0,
+        size_max=size_max,
+        generic_plans=generic_plans,
+        read_only=read_only,
     )
     stack.push_async_callback(_close, pool)
     return pool

@@ -24,10 +24,12 @@ from wallet.infrastructure.mail import FileMailer, SmtpMailer
 from wallet.infrastructure.postgres.guards import PostgresGuards, PostgresLogInDelays
 from wallet.infrastructure.security.keys import SigningKey, SigningKeys, load_or_create_key
 from wallet.infrastructure.security.passwords import Argon2Passwords
+from wallet.infrastructure.security.signing import Es256Signer
 from wallet.infrastructure.security.tokens import JwtTokens
 from wallet.settings import Settings
 
 AUDIENCE = "wallet"
+KEY_FILE = "signing-key.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class PeopleParts:
     revocations: Revocations
     tokens: JwtTokens
     mailbox: FileMailer | None
+    signer: Es256Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class _Tools:
     mail: AccountMail
     revocations: Revocations
     tokens: JwtTokens
+    signer: Es256Signer
 
 
 def people_parts(ground: Ground) -> PeopleParts:
@@ -74,6 +78,7 @@ def people_parts(ground: Ground) -> PeopleParts:
         revocations=tools.revocations,
         tokens=tools.tokens,
         mailbox=mailer if isinstance(mailer, FileMailer) else None,
+        signer=tools.signer,
     )
 
 
@@ -83,13 +88,18 @@ def signing_keys(settings: Settings, directory: Path) -> SigningKeys:
     Raises `SigningKeyInvalid`, naming the setting.
     """
     if settings.signing_key is None:
-        return SigningKeys(load_or_create_key(directory / "signing-key.pem"))
+        return SigningKeys(load_or_create_key(directory / KEY_FILE))
     current = SigningKey.of_pem(settings.signing_key.get_secret_value(), "WALLET_SIGNING_KEY")
     previous: tuple[SigningKey, ...] = ()
     if settings.previous_signing_key is not None:
         pem = settings.previous_signing_key.get_secret_value()
         previous = (SigningKey.of_pem(pem, "WALLET_PREVIOUS_SIGNING_KEY"),)
     return SigningKeys(current, previous)
+
+
+def has_key(directory: Path) -> bool:
+    """Tell whether development has made its key in the data directory."""
+    return (directory / KEY_FILE).exists()
 
 
 def _tools(ground: Ground, mailer: Mailer) -> _Tools:
@@ -99,6 +109,7 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
     hasher = Argon2Passwords(threads=settings.hashing_threads)
     ground.stack.callback(hasher.close)
     guards, limits = PostgresGuards(ground.pool), _limits(settings)
+    keys = signing_keys(settings, ground.directory)
     return _Tools(
         guards=guards,
         limits=limits,
@@ -115,10 +126,11 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
         ),
         revocations=Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report),
         tokens=JwtTokens(
-            keys=signing_keys(settings, ground.directory),
+            keys=keys,
             issuer=settings.public_url,
             audience=AUDIENCE,
         ),
+        signer=Es256Signer(keys),
     )
 
 

@@ -61,11 +61,14 @@ class StoredEntry:
 class AccountStream:
     """Checks one account against its entries as they come, in order of version, holding none."""
 
-    def __init__(self, account: AccountState) -> None:
+    def __init__(self, account: AccountState, after: Entry | None = None) -> None:
+        """Begin at the first entry, or after one that has been checked before."""
         self._account = account
         self._posted = self._held = self._version = 0
         self._hash = GENESIS_HASH
         self._booked_at: datetime | None = None
+        if after is not None:
+            self._go_on(after)
 
     def check(self, stored: StoredEntry) -> Iterator[Violation]:
         """Yield what is wrong with the next entry."""
@@ -82,6 +85,9 @@ class AccountStream:
                 "time-non-decreasing", account.id, entry.version, "booked before the last"
             )
         # Go on from what the entry says, so that one tampered row is one violation.
+        self._go_on(entry)
+
+    def _go_on(self, entry: Entry) -> None:
         self._version = entry.version
         self._posted, self._held = entry.posted_after, entry.held_after
         self._hash, self._booked_at = entry.hash, entry.booked_at

@@ -9,6 +9,7 @@ import asyncpg
 
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
+from wallet.infrastructure.postgres.audits import PostgresAudits
 from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translated, translated_commit
 from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
@@ -16,7 +17,9 @@ from wallet.infrastructure.postgres.history import PostgresHistory
 from wallet.infrastructure.postgres.insights import PostgresInsights
 from wallet.infrastructure.postgres.ledger import PostgresLedger
 from wallet.infrastructure.postgres.live import PostgresStreams
+from wallet.infrastructure.postgres.log import PostgresLog
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
+from wallet.infrastructure.postgres.safe_mode import PostgresSafeModes
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
 from wallet.infrastructure.postgres.users import PostgresUsers
@@ -41,6 +44,9 @@ class PostgresUnitOfWork:
     sessions: PostgresSessions
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
+    log: PostgresLog
+    safe_modes: PostgresSafeModes
+    audits: PostgresAudits
 
     def __init__(
         self,
@@ -73,6 +79,9 @@ class PostgresUnitOfWork:
         self.sessions = PostgresSessions(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)
+        self.log = PostgresLog(connection)
+        self.safe_modes = PostgresSafeModes(connection)
+        self.audits = PostgresAudits(connection)
         return self
 
     async def _begin(self, connection: BorrowedConnection) -> None:

@@ -9,9 +9,9 @@ import asyncpg
 
 from wallet.domain.accounts import system_accounts
 from wallet.domain.invariants import AccountState, StoredEntry, Violation
-from wallet.domain.journal import instruction_seal, microseconds
+from wallet.domain.journal import Entry, Kind, instruction_seal, microseconds
 from wallet.infrastructure.postgres.ledger import details_of
-from wallet.infrastructure.postgres.lines import entry_of
+from wallet.infrastructure.postgres.log_verification import PostgresLogBooks
 from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
 
 PREFETCH = 2_000
@@ -51,6 +51,11 @@ SELECT id, account_id, kind, scope, key_digest, fingerprint, currency, amount, o
             ELSE '1970-01-01Z' END AS booked_at
 FROM instructions ORDER BY account_id, id
 """
+
+SHARE = "SELECT pg_export_snapshot()"
+
+# What a snapshot is named by must be a literal in the statement that takes it over.
+ADOPT = "SELECT format('SET TRANSACTION SNAPSHOT %L', $1::text)"
 
 SYSTEM_ACCOUNTS = "SELECT id, currency, floor FROM accounts WHERE purpose <> 'wallet'"
 
@@ -182,6 +187,21 @@ CROSS_CHECKS: dict[str, str] = {
             ON a.id = w.account_id AND a.owner_id = w.owner_id AND a.currency = w.currency
         WHERE (a.id IS NULL OR w.account_id IS NULL) AND a.purpose IS DISTINCT FROM 'funding'
     """,
+    "batches-are-kept": """
+        SELECT last.account_id, last.version, 'it is not told of by one batch' AS message
+        FROM (
+            SELECT account_id, booked_at, max(version) AS version FROM entries
+            WHERE booked_at > now() - interval '1 hour' GROUP BY account_id, booked_at
+        ) AS last
+        LEFT JOIN (
+            SELECT named.account_id, named.version, b.booked_at, count(*) AS times
+            FROM batches b
+            CROSS JOIN LATERAL unnest(b.account_ids, b.versions) AS named (account_id, version)
+            WHERE b.booked_at > now() - interval '1 hour' GROUP BY 1, 2, 3
+        ) AS told ON told.account_id = last.account_id AND told.version = last.version
+            AND told.booked_at = last.booked_at
+        WHERE told.times IS DISTINCT FROM 1
+    """,
     "batches-name-every-version": """
         SELECT a.id AS account_id, a.version, 'no batch tells of its last entry' AS message
         FROM accounts a
@@ -207,17 +227,29 @@ class PostgresBooks:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.log = PostgresLogBooks(connection)
+
+    async def share(self) -> str:
+        """Return the name by which another connection can open the same snapshot."""
+        name: str = await self._connection.fetchval(SHARE)
+        return name
 
     async def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
         """Return each account, followed by its entries; neither table is held in memory."""
-        entries = aiter(self._connection.cursor(ENTRIES, prefetch=PREFETCH))
-        pending: Record | None = await anext(entries, None)
-        async for row in self._connection.cursor(ACCOUNTS, prefetch=PREFETCH):
-            yield AccountState(*row)
-            while pending is not None and pending["account_id"] <= row["id"]:
-                if pending["account_id"] == row["id"]:
+        # Taken from the cursor thousands at a time: row by row costs as much as checking them.
+        cursor = await self._connection.cursor(ENTRIES)
+        rows = iter(await cursor.fetch(PREFETCH))
+        pending = next(rows, None)
+        async for account in self._connection.cursor(ACCOUNTS, prefetch=PREFETCH):
+            yield AccountState(*account)
+            id_ = account["id"]
+            while pending is not None and pending["account_id"] <= id_:
+                if pending["account_id"] == id_:
                     yield stored_entry_of(pending)
-                pending = await anext(entries, None)
+                pending = next(rows, None)
+                if pending is None:
+                    rows = iter(await cursor.fetch(PREFETCH))
+                    pending = next(rows, None)
 
     async def unbalanced(self) -> dict[tuple[UUID, str], int]:
         """Return the instructions whose legs do not sum to zero."""
@@ -234,10 +266,12 @@ class PostgresBooks:
         for name, query in CROSS_CHECKS.items():
             async for row in self._connection.cursor(query, prefetch=PREFETCH):
                 yield Violation(name, row["account_id"], row["version"], row["message"])
-        async for row in self._connection.cursor(INSTRUCTIONS, prefetch=PREFETCH):
-            if not _seal_is_right(row):
-                message = f"instruction {row['id']} is not what was sealed"
-                yield Violation("instruction-seal", row["account_id"], None, message)
+        cursor = await self._connection.cursor(INSTRUCTIONS)
+        while rows := await cursor.fetch(PREFETCH):
+            for row in rows:
+                if not _seal_is_right(row):
+                    message = f"instruction {row['id']} is not what was sealed"
+                    yield Violation("instruction-seal", row["account_id"], None, message)
         for violation in await self._system_accounts():
             yield violation
 
@@ -257,13 +291,53 @@ class PostgresBooks:
         ]
 
 
+_KINDS = {int(kind): kind for kind in Kind}
+
+
 def stored_entry_of(row: "Record") -> StoredEntry | Violation:
     """Map a row of ENTRIES; one that cannot be read is a violation itself."""
-    state = "none" if not row["has_details"] else "erased" if row["is_erased"] else "kept"
+    (
+        account_id,
+        version,
+        instruction_id,
+        kind,
+        currency,
+        posted_delta,
+        held_delta,
+        posted_after,
+        held_after,
+        counterparty_id,
+        details_digest,
+        hash_,
+        booked_at,
+        has_details,
+        is_erased,
+        *_,
+    ) = row
+    known = _KINDS.get(kind)
+    if known is None:
+        return Violation("row-readable", account_id, version, f"{kind} is not a valid Kind")
+    entry = Entry(
+        account_id,
+        version,
+        instruction_id,
+        known,
+        currency,
+        posted_delta,
+        held_delta,
+        posted_after,
+        held_after,
+        counterparty_id,
+        booked_at,
+        details_digest,
+        hash_,
+    )
+    if not has_details:
+        return StoredEntry(entry, None, "none")
     try:
-        return StoredEntry(entry_of(row), details_of(row), state)
+        return StoredEntry(entry, details_of(row), "erased" if is_erased else "kept")
     except (TypeError, ValueError) as error:
-        return Violation("row-readable", row["account_id"], row["version"], str(error))
+        return Violation("row-readable", account_id, version, str(error))
 
 
 def _seal_is_right(row: "Record") -> bool:
@@ -290,10 +364,13 @@ def _seal_is_right(row: "Record") -> bool:
 
 
 @asynccontextmanager
-async def snapshot(url: str, *, role: str | None = VERIFIER) -> AsyncIterator[PostgresBooks]:
+async def snapshot(
+    url: str, *, role: str | None = VERIFIER, shared: str | None = None
+) -> AsyncIterator[PostgresBooks]:
     """Open one consistent, read-only view of the books as the verifier.
 
-    Statements may take as long as they need: a large ledger is read whole.
+    Statements may take as long as they need: a large ledger is read whole. `shared` is the name of
+    a snapshot that somebody else has open and that this view is to show as well.
     """
     settings = {"application_name": "wallet verify", "timezone": "UTC", "jit": "off"}
     # Every check reads whole tables. Right after a burst the statistics know nothing of it, and a
@@ -306,7 +383,11 @@ async def snapshot(url: str, *, role: str | None = VERIFIER) -> AsyncIterator[Po
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise BooksUnreadable(f"The books cannot be read: {error}") from error
     try:
+        # Put together before, because no query may come before it in the transaction.
+        adopting = None if shared is None else await connection.fetchval(ADOPT, shared)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            if adopting is not None:
+                await connection.execute(adopting)
             yield PostgresBooks(connection)
     except asyncpg.UndefinedTableError as error:
         raise BooksUnreadable("There are no books here: run `wallet migrate up` first.") from error

@@ -53,7 +53,7 @@ class SigningKey:
         public = jwk.construct(_public_pem(private), ALGORITHM)
         numbers = public.to_dict()
         members = {name: _text(numbers[name]) for name in ("crv", "kty", "x", "y")}
-        kid = _thumbprint(members)
+        kid = thumbprint(members)
         document = {**members, "kid": kid, "use": "sig", "alg": ALGORITHM}
         return cls(kid, jwk.construct(text.decode("ascii"), ALGORITHM), public, document)
 
@@ -118,7 +118,8 @@ def _public_pem(private: ec.EllipticCurvePrivateKey) -> str:
     )
 
 
-def _thumbprint(members: Mapping[str, str]) -> str:
+def thumbprint(members: Mapping[str, str]) -> str:
+    """Return the RFC 7638 thumbprint of a public key."""
     canonical = json.dumps(dict(members), sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(canonical).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

@@ -91,10 +91,21 @@ class Metrics:
             "database_connections", "Connections of the pool.", ("state",), **gauge
         )
         self.streams = Gauge("live_streams", "Live streams that are open.", **gauge)
+        self.safe_mode_on = Gauge(
+            "safe_mode",
+            "1 while no money moves because the books are in doubt.",
+            namespace="wallet",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         self.refusals = Counter(
             "guard_refusals", "Requests refused by a guard.", ("guard",), **common
         )
         self.tallies: MutableMapping[tuple[str, str, int], _Tally] = {}
+
+    def safe_mode(self, on: bool) -> None:
+        """Say whether the service is in safe mode."""
+        self.safe_mode_on.set(on)
 
     def request(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count one HTTP request; `route` is a template, `status` is kept as its class.
