@@ -41,7 +41,7 @@ CREATE TABLE checkpoints (
     root_hash bytea NOT NULL,
     made_at timestamptz NOT NULL,
     signature bytea NOT NULL,
-    CONSTRAINT checkpoints_one_per_size_and_key UNIQUE (tree_size, key_id),
+    CONSTRAINT checkpoints_one_per_key_and_size UNIQUE (tree_size, key_id),
     CONSTRAINT checkpoints_number_from_one CHECK (number >= 1),
     CONSTRAINT checkpoints_size_from_one CHECK (tree_size >= 1),
     CONSTRAINT checkpoints_root_has_32_bytes CHECK (octet_length(root_hash) = 32),

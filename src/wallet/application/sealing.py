@@ -19,6 +19,8 @@ from wallet.domain.merkle import GrowingTree, last_places, leaf_hash
 from wallet.domain.proofs import Checkpoint, Log, LogHead, Run, Signer, Unsealed
 
 INTERVAL_S = 1.0
+BUSY_INTERVAL_S = 2.0
+"""Between two rounds while money waits in line: a backlog is worked off when it does not."""
 LEASE_S = 5.0
 ENTRIES_MAX = 2_000
 """How many entries a round takes up: some ten milliseconds of work."""
@@ -97,7 +99,10 @@ class Sealer:
         return sealed
 
     async def run(self) -> None:
-        """Seal each second until cancelled; a backlog takes at most half of the time."""
+        """Seal each second until cancelled; a backlog takes at most half of the time.
+
+        While money waits in line it is every other second, and a backlog waits as well.
+        """
         loop = asyncio.get_running_loop()
         while True:
             began_s = loop.time()
@@ -107,8 +112,11 @@ class Sealer:
                 self._report(error)
                 await asyncio.sleep(INTERVAL_S)
                 continue
-            hurries = self.behind and not self._busy()
-            await asyncio.sleep(loop.time() - began_s if hurries else INTERVAL_S)
+            if self._busy():
+                pause_s = BUSY_INTERVAL_S
+            else:
+                pause_s = loop.time() - began_s if self.behind else INTERVAL_S
+            await asyncio.sleep(pause_s)
 
     def _forget(self) -> None:
         self._head = None
