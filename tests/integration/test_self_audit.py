@@ -130,8 +130,9 @@ async def test_a_running_service_stops_money_tells_everybody_and_goes_on_when_to
         assert (await alice.post("/wallets/transfer", pay)).status_code == 201
         connection = await asyncpg.connect(database.superuser_url)
         await connection.execute("UPDATE accounts SET posted = 3 WHERE id = $1", alice.wallet_id)
-        async with asyncio.timeout(20):
-            while (await alice.post("/wallets/transfer", pay)).status_code != 503:
+        async with asyncio.timeout(60):
+            # Nothing may be booked on the tampered balance, or it could not be put right below.
+            while (await client.get("/health/ready")).json()["checks"]["books"] == "ok":
                 await asyncio.sleep(0.1)
         refused = await alice.post("/wallets/transfer", pay, key="k")
         assert refused.json()["code"] == "safe-mode"
@@ -142,16 +143,16 @@ async def test_a_running_service_stops_money_tells_everybody_and_goes_on_when_to
         assert (await alice.get("/transactions")).status_code == 200
         ready = (await client.get("/health/ready")).json()
         assert ready["checks"] == {"database": "ok", "books": "safe-mode"}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await elsewhere.get("/health/ready")).json()["checks"]["books"] == "ok":
                 await asyncio.sleep(0.1)
         assert "wallet_safe_mode 1.0" in (await client.get("/metrics")).text
-        await connection.execute("UPDATE accounts SET posted = 998 WHERE id = $1", alice.wallet_id)
+        await connection.execute("UPDATE accounts SET posted = 999 WHERE id = $1", alice.wallet_id)
         said = await bootstrap.leave_safe_mode(
             settings_of(), addresses(database), "operator", "a test's own doing"
         )
         assert said == ["Money moves again, within seconds."]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (answer := await alice.post("/wallets/transfer", pay, key="k")).is_error:
                 await asyncio.sleep(0.1)
         assert answer.status_code == 201
@@ -171,7 +172,7 @@ async def test_the_alarm_is_an_error_in_the_log(database: Database, tmp_path: Pa
         connection = await asyncpg.connect(database.superuser_url)
         await connection.execute("UPDATE accounts SET posted = 3 WHERE id = $1", alice.wallet_id)
         await connection.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "safe-mode-entered" not in service.log_text():
                 await asyncio.sleep(0.1)
         lines = [json.loads(line) for line in service.log_text().splitlines()]
