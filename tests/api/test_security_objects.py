@@ -30,6 +30,7 @@ PAGES = {
     "GET /",
     "GET /docs",
     "GET /redoc",
+    "GET /verify",
     "GET /docs/assets/{release}/{name}",
     "GET /openapi.json",
 }

@@ -107,6 +107,7 @@ def small_wallet() -> FastAPI:
 def built(tmp_path: Path) -> Path:
     (tmp_path / "swagger.html").write_text("<script src={assets}/page.js></script>")
     (tmp_path / "reference.html").write_text("<p>reference</p>")
+    (tmp_path / "verify.html").write_text("<p>verify</p>")
     (tmp_path / "page.js").write_text("let a = 1;")
     (tmp_path / "page.js.gz").write_bytes(b"compressed")
     (tmp_path / "page.LICENSE.txt").write_text("Do as you please.")
