@@ -76,9 +76,7 @@ def paste(page: Page, text: str) -> str:
         page.get_by_text("Paste it as text instead").click()
     page.locator("#text").fill(text)
     page.get_by_role("button", name="Check").click()
-    page.wait_for_function(
-        "['genuine', 'refused'].includes(document.querySelector('#result').className)"
-    )
+    page.locator("#result.genuine, #result.refused").wait_for()
     return page.locator("#result h2").inner_text()
 
 
