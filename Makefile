@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -78,6 +78,9 @@ bench-live: $(VENV)/.installed-dev $(ASSETS) ## 5,000 idle WebSockets on one wor
 
 show-live: $(VENV)/.installed-dev $(ASSETS) ## Watch two listeners on two workers while transfers run
 	$(BIN)/python scripts/show_live.py
+
+show-statement: $(VENV)/.installed-dev ## Write a month's statement and images of its pages into docs/pictures
+	$(BIN)/python scripts/show_statement.py
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

@@ -17,6 +17,7 @@ from wallet.domain.history import Counterparty
 from wallet.domain.journal import Kind
 from wallet.domain.statements import Holder, Period, Statement
 from wallet.infrastructure.statements import pdf_of
+from wallet.infrastructure.statements.pages import Row, pages_of
 
 UNDER_WAY = datetime(2026, 11, 24, 17, 59, tzinfo=UTC)
 
@@ -223,3 +224,11 @@ def test_whatever_people_write_there_is_a_page(note: str, name: str) -> None:
         holder=Holder(ANA.user_id, name, note, None),
     )
     assert pdf_of(made).startswith(b"%PDF-")
+
+
+def test_the_closing_balance_never_stands_alone_on_a_page() -> None:
+    rows = [Row("", "", [f"row {number}"], [], "", "") for number in range(4)]
+    height = rows[0].height
+    pages = pages_of(rows, first_room=3 * height, room=3 * height)
+    assert [len(page) for page in pages] == [2, 2]
+    assert [row.title for page in pages for row in page] == [row.title for row in rows]

@@ -77,7 +77,10 @@ def closing_label(statement: Statement) -> str:
 
 
 def pages_of(rows: Sequence[Row], first_room: float, room: float) -> Sequence[Sequence[Row]]:
-    """Divide rows among pages: `first_room` high on the first one, `room` on the others."""
+    """Divide rows among pages: `first_room` high on the first one, `room` on the others.
+
+    The last row, which is the closing balance, never stands alone on a page.
+    """
     pages: list[list[Row]] = [[]]
     left = first_room
     for row in rows:
@@ -86,6 +89,8 @@ def pages_of(rows: Sequence[Row], first_room: float, room: float) -> Sequence[Se
             left = room
         pages[-1].append(row)
         left -= row.height
+    if len(pages) > 1 and len(pages[-1]) == 1 and len(pages[-2]) > 1:
+        pages[-1].insert(0, pages[-2].pop())
     return pages
 
 
