@@ -104,7 +104,8 @@ class Settings(BaseSettings):
         8,
         ge=2,
         le=200,
-        description="Connections per process, besides the two or three for money; half only read.",
+        description="Connections per process; half only read. Money, hints, sealing and the audit take "
+        "up to seven more.",
     )
     data_directory: Path | None = Field(
         None, description="Where the embedded PostgreSQL, keys and mails are kept."
