@@ -104,8 +104,8 @@ class Settings(BaseSettings):
         8,
         ge=2,
         le=200,
-        description="Connections per process; half only read. Money, hints, sealing and the audit take "
-        "up to seven more.",
+        description="Connections per process; half only read. Money, hints, sealing and the audit "
+        "take up to seven more.",
     )
     data_directory: Path | None = Field(
         None, description="Where the embedded PostgreSQL, keys and mails are kept."

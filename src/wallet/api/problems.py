@@ -29,6 +29,7 @@ from wallet.domain.errors import (
     Unavailable,
     WalletError,
 )
+from wallet.domain.proofs import ReceiptNotReady
 
 Headers = list[tuple[bytes, bytes]]
 Rendered = tuple[int, bytes, Headers]
@@ -136,6 +137,8 @@ ERROR_STATUS: Mapping[type[WalletError], int] = {
     Rejected: 422,
     Throttled: 429,
     Unavailable: 503,
+    # Nothing is out of order: it is early.
+    ReceiptNotReady: 409,
     ProtocolError: 400,
     MalformedRequest: 400,
     MalformedJson: 400,
