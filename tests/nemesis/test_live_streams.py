@@ -47,7 +47,7 @@ class Follower:
         """Follow until the last entry was seen; `events` opens a stream behind event ids."""
         while not self.is_done():
             last = self.versions[-1] if self.versions else 0
-            patience_s = self.random.choice([0.05, 0.3, 1, 3])
+            patience_s = self.random.choice([0.05, 0.2, 0.5, 1])
             with suppress(*OUTAGES):
                 async with asyncio.timeout(patience_s):
                     async for event_id in events([f"{self.watcher.wallet_id}:{last}"]):
