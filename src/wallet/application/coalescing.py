@@ -59,6 +59,8 @@ class Coalescer:
         self._idle_stripes = [(first_stripe + lane) % STRIPES for lane in range(lanes)]
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self.taken = 0
+        """How many instructions have gone into batches so far."""
 
     @property
     def queue_length(self) -> int:
@@ -121,6 +123,7 @@ class Coalescer:
                 _answer(waiting, DeadlineExceeded())
             else:
                 batch.append(waiting)
+        self.taken += len(batch)
         return batch
 
 

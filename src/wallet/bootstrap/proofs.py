@@ -1,8 +1,10 @@
 """What proves the books beside serving: sealing, safe mode and the self-audit."""
 
 from collections.abc import Coroutine, Iterator
+from time import monotonic
 from typing import Any
 
+from wallet.application.load import Load
 from wallet.application.safe_mode import SafeMode
 from wallet.application.sealing import Sealer
 from wallet.application.self_audit import SelfAudit
@@ -54,8 +56,7 @@ def proof_work(
     def unit_of_work() -> PostgresUnitOfWork:
         return PostgresUnitOfWork(pool)
 
-    def busy() -> bool:
-        return money.coalescer.queue_length > 0
+    load = Load(lambda: money.coalescer.taken, monotonic)
 
     yield safe_mode.run()
     if ground.settings.sealing:
@@ -65,7 +66,7 @@ def proof_work(
             clock=utc_now,
             new_id=new_id,
             report=ground.report,
-            busy=busy,
+            busy=load.is_high,
         ).run()
     if ground.settings.audit_entries_per_second:
         yield SelfAudit(
@@ -76,5 +77,5 @@ def proof_work(
             clock=utc_now,
             report=ground.report,
             entries_per_second=ground.settings.audit_entries_per_second,
-            busy=busy,
+            busy=load.is_high,
         ).run()
