@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
     AddressTooLong,
     BodyTooLarge,
@@ -38,6 +39,7 @@ TAGS: list[dict[str, str]] = [
     {"name": "People", "description": "Sign up, your profile, finding whom to pay."},
     {"name": "Sessions", "description": "Log in, stay logged in, log out."},
     {"name": "Credentials", "description": "Passwords, and proving an e-mail address."},
+    {"name": "API keys", "description": "Keys for machines, and keys that may only spend so much."},
     {"name": "Wallets", "description": "Balances, top-ups and transfers."},
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
     {"name": "Statements", "description": "Looking back: balances, statements, insight."},
@@ -94,5 +96,8 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                     **limits,
                     "X-Request-ID": REQUEST_ID_HEADER,
                 }
+            if "security" in operation:
+                document_access(operation)
             operation["responses"] = dict(sorted(responses.items()))
+    document["components"]["securitySchemes"][SCHEME_NAME] = scheme()
     return complete_openapi(document)

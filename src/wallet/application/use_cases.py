@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.credentials import Credentials
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
@@ -24,6 +25,7 @@ class UseCases:
     people: People
     credentials: Credentials
     log_in: LogIn
+    api_keys: ApiKeyKeeping
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers
