@@ -42,6 +42,7 @@ OWN = {
     "PATCH /users/me": "updateProfile",
     "GET /users/me/export": "exportData",
     "POST /users/me/password": "changePassword",
+    "POST /api-keys": "createApiKey",
     "POST /users/me/email-verification": "requestEmailVerification",
 }
 
@@ -59,6 +60,10 @@ NAMED = {
     "GET /idempotency-keys/{key}": "getIdempotencyKey",
     "DELETE /users/me/sessions/{session_id}": "revokeSession",
     "GET /recipients": "findRecipient",
+    "GET /api-keys": "listApiKeys",
+    "GET /api-keys/{id}": "getApiKey",
+    "POST /api-keys/{id}/rotate": "rotateApiKey",
+    "DELETE /api-keys/{id}": "revokeApiKey",
 }
 
 

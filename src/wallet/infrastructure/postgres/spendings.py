@@ -128,8 +128,9 @@ async def read_spendings(
     connection: Connection, places: Collection[SpendingPlace], *, lock: bool
 ) -> Mapping[SpendingPlace, Spending]:
     """Return the spendings at these (account id, API key id)."""
+    statement = LOCK_SPENDINGS if lock else PEEK_SPENDINGS
     rows = await connection.fetch(
-        LOCK_SPENDINGS if lock else PEEK_SPENDINGS,
+        statement,
         [account_id for account_id, _ in places],
         [api_key_id for _, api_key_id in places],
     )
