@@ -332,6 +332,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def batch(self, wishes: list[Wish], stripe: int) -> None:
         self.carry_out(wishes, stripe)
 
+    @rule(wishes=st.lists(wishes_for("spend"), min_size=2, max_size=6))
+    def spend(self, wishes: list[Wish]) -> None:
+        self.carry_out(wishes, 0)
+
     def carry_out(self, wishes: list[Wish], stripe: int) -> None:
         commands = [command for command in map(self._command, wishes) if command is not None]
         has_wallet = [(c.target, c.currency) in self.model.wallets for c in commands]
