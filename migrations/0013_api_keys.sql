@@ -27,7 +27,7 @@ CREATE TABLE api_key_secrets (
     expires_at timestamptz,
     end_set_at timestamptz,    -- by the clock of the database, which all processes share
     CONSTRAINT api_key_secrets_digest_has_32_bytes CHECK (octet_length(digest) = 32),
-    CONSTRAINT api_key_secrets_of_a_key FOREIGN KEY (api_key_id) REFERENCES api_keys (id)
+    CONSTRAINT api_key_secrets_have_keys FOREIGN KEY (api_key_id) REFERENCES api_keys (id)
         ON DELETE CASCADE
 );
 CREATE INDEX api_key_secrets_by_key ON api_key_secrets (api_key_id);
@@ -47,7 +47,7 @@ CREATE TABLE spendings (
     spent bigint NOT NULL DEFAULT 0,
     period_start timestamptz,
     ended_at timestamptz,
-    CONSTRAINT spendings_one_per_key PRIMARY KEY (account_id, api_key_id),
+    CONSTRAINT spendings_one_per_key_and_account PRIMARY KEY (account_id, api_key_id),
     CONSTRAINT spendings_budget_in_range CHECK (budget BETWEEN 1 AND 1000000000000000),
     CONSTRAINT spendings_payment_in_range CHECK (per_payment_max BETWEEN 1 AND 1000000000000000),
     CONSTRAINT spendings_within_budget CHECK (spent BETWEEN 0 AND budget),

@@ -13,6 +13,9 @@ from tests.stories.world import person, spoken, wallet
 from wallet.domain.api_keys import ApiKey, KeySecret
 from wallet.domain.spending import Interval, Spending, SpendingRule
 from wallet.infrastructure.identifiers import new_id, utc_now
+from wallet.infrastructure.postgres import ledger as ledger_module
+from wallet.infrastructure.postgres.janitor import Janitor
+from wallet.infrastructure.postgres.ledger import PostgresLedger
 from wallet.infrastructure.postgres.pool import VERIFIER, create_pool
 from wallet.infrastructure.postgres.spendings import SPENDING_CHECKS
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
@@ -372,3 +375,36 @@ async def test_an_outage_inside_a_spending_batch_spends_once(
     again = await on_postgres.carry_out(pay)
     assert again.replayed
     assert (await on_postgres.world.spending("till")).spent == 30
+
+
+async def test_payments_without_a_spending_key_run_no_statement_about_them(
+    on_postgres: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        raise AssertionError("nobody asked for a spending key")
+
+    for place, name in ((PostgresLedger, "spendings"), (ledger_module, "save_spendings")):
+        monkeypatch.setattr(place, name, never)
+    await on_postgres.carry_out(on_postgres.pay(30))
+    story = "each {0} : send {0} {1} 1 ; send {0} {1} 2 -> accepted: accepted, accepted"
+    await on_postgres.world.tell(story.format(on_postgres.alice, on_postgres.bob))
+    assert spoken(await on_postgres.world.writer.preview(on_postgres.pay(1))) == "accepted"
+
+
+async def test_the_janitor_forgets_secrets_that_ended_a_month_ago(
+    on_postgres: Books, shared: Shared
+) -> None:
+    key = key_of(person(on_postgres.alice))
+    now = utc_now()
+    day = timedelta(days=1)
+    ends = (now - 31 * day, now - 29 * day, None)
+    old, recent, good = (secret_for(key, expires_at=end) for end in ends)
+    await add(on_postgres, key, old)
+    async with on_postgres.unit_of_work() as work:
+        for secret in (recent, good):
+            await work.api_keys.rotate(secret, "", now + day, now)
+        await work.commit()
+    await Janitor(shared.url).prune()
+    async with on_postgres.unit_of_work() as work:
+        found = await work.api_keys.find([old.digest, recent.digest, good.digest])
+    assert set(found) == {recent.digest, good.digest}
