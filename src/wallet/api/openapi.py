@@ -32,6 +32,9 @@ movement.
 **Retries**: send an `Idempotency-Key` with every request that moves money, and repeat it until you
 have a definite answer. The money moves once.
 
+**Machines** use API keys (`POST /api-keys`), which do what their scopes say and can be bound to a
+budget. Each operation names the scope it needs.
+
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`.
 """
 
