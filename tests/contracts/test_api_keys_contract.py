@@ -408,3 +408,21 @@ async def test_the_janitor_forgets_secrets_that_ended_a_month_ago(
     async with on_postgres.unit_of_work() as work:
         found = await work.api_keys.find([old.digest, recent.digest, good.digest])
     assert set(found) == {recent.digest, good.digest}
+
+
+async def test_a_key_that_expired_while_its_payment_waited_pays_nothing(
+    on_postgres: Books,
+) -> None:
+    options = {"budget": "50", "expires-in": "0.2"}
+    await on_postgres.world.make_key("till", on_postgres.alice, options)
+    early, late = (
+        on_postgres.world.transfer(on_postgres.alice, on_postgres.bob, 5, {"with": "till"})
+        for _ in range(2)
+    )
+    assert spoken(await on_postgres.world.carry_out(early)) == "accepted"
+    # What decides is the clock of the database under the lock, not when it was sent.
+    await asyncio.sleep(0.25)
+    assert spoken(await on_postgres.world.carry_out(late)) == "api-key-expired"
+    async with on_postgres.unit_of_work() as work:
+        assert late.header.key not in await work.ledger.outcomes([late.header.key])
+    assert (await on_postgres.world.spending("till")).spent == 5
