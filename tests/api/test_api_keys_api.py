@@ -8,9 +8,8 @@ from typing import Any
 
 import asyncpg
 import httpx
-import pytest
 from tests.api.api_keys import EVERY_SCOPE, by_key, machine, make_key
-from tests.api.people import PASSWORD, Person, sign_up, sign_up_with
+from tests.api.people import PASSWORD, sign_up, sign_up_with
 from tests.conftest import Service
 
 from wallet.domain.api_keys import secret_of
@@ -147,14 +146,12 @@ async def test_an_expired_key_gets_nobody_in_and_is_listed_as_expired(
     assert (rotated.status_code, rotated.json()["code"]) == (409, "api-key-not-live")
 
 
-@pytest.mark.parametrize("expires_at", ["2020-01-01", "2026-01-01T00:00:00Z"])
-async def test_a_key_that_has_expired_already_is_not_made(
-    client: httpx.AsyncClient, expires_at: str
-) -> None:
+async def test_a_key_that_has_expired_already_is_not_made(client: httpx.AsyncClient) -> None:
     ada = await sign_up(client, "ada")
-    body = {"name": "Till", "scopes": ["wallets:read"], "expires_at": expires_at}
-    answer = await ada.post("/api-keys", body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "api-key-expiry-invalid")
+    for expires_at in ("2020-01-01", "2026-01-01T00:00:00Z"):
+        body = {"name": "Till", "scopes": ["wallets:read"], "expires_at": expires_at}
+        answer = await ada.post("/api-keys", body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "api-key-expiry-invalid")
 
 
 async def test_a_rotated_key_keeps_everything_but_its_secret(client: httpx.AsyncClient) -> None:
@@ -177,12 +174,12 @@ async def test_a_rotated_key_keeps_everything_but_its_secret(client: httpx.Async
     assert (await by_key(ada, newest.json()).get(BALANCE)).status_code == 200
 
 
-@pytest.mark.parametrize("overlap", [-1, 604_801, 1.5, "60", True, 10**30])
-async def test_an_overlap_has_bounds(client: httpx.AsyncClient, overlap: object) -> None:
+async def test_an_overlap_has_bounds(client: httpx.AsyncClient) -> None:
     ada = await sign_up(client, "ada")
     key = await make_key(ada, "wallets:read")
-    answer = await ada.post(f"/api-keys/{key['id']}/rotate", {"overlap_seconds": overlap})
-    assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
+    for overlap in (-1, 604_801, 1.5, "60", True, 10**30):
+        answer = await ada.post(f"/api-keys/{key['id']}/rotate", {"overlap_seconds": overlap})
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed"), overlap
 
 
 async def test_the_list_is_paged(client: httpx.AsyncClient) -> None:
@@ -203,16 +200,13 @@ async def test_the_list_is_paged(client: httpx.AsyncClient) -> None:
     assert of_history is None
 
 
-async def test_the_last_use_is_shown(client: httpx.AsyncClient) -> None:
+async def test_the_last_use_is_shown(client: httpx.AsyncClient, service: Service) -> None:
     ada = await sign_up(client, "ada")
     key = await make_key(ada, "wallets:read")
     await by_key(ada, key).get(BALANCE)
-    for _ in range(100):
-        shown = (await ada.get(f"/api-keys/{key['id']}")).json()["last_used_at"]
-        if shown is not None:
-            break
-        await asyncio.sleep(0.1)
-    assert shown is not None
+    authentication = service.app.state.use_cases.log_in.authenticate.__self__
+    await authentication._keys.note_uses()
+    shown = (await ada.get(f"/api-keys/{key['id']}")).json()["last_used_at"]
     assert abs(datetime.now(UTC) - datetime.fromisoformat(shown)) < timedelta(seconds=30)
 
 
@@ -333,11 +327,10 @@ NAMES: list[tuple[Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "status"), NAMES)
-async def test_names_are_what_can_be_shown(
-    client: httpx.AsyncClient, name: object, status: int
-) -> None:
-    ada: Person = await sign_up(client, "ada")
-    body = json.dumps({"name": name, "scopes": ["wallets:read"]})
+async def test_names_are_what_can_be_shown(client: httpx.AsyncClient) -> None:
+    ada = await sign_up(client, "ada")
     headers = ada.headers | {"content-type": "application/json"}
-    assert (await client.post("/api-keys", content=body, headers=headers)).status_code == status
+    for name, status in NAMES:
+        body = json.dumps({"name": name, "scopes": ["wallets:read"]})
+        answer = await client.post("/api-keys", content=body, headers=headers)
+        assert answer.status_code == status, name

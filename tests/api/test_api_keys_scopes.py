@@ -116,15 +116,20 @@ async def test_a_hot_route_refuses_a_key_like_an_ordinary_one(client: httpx.Asyn
         assert (answer.status_code, answer.json()["code"]) == (403, "insufficient-scope"), path
 
 
-@pytest.mark.parametrize(
-    "scopes", [[], ["admin"], ["wallets:read", "*"], ["WALLETS:READ"], [1], "wallets:read", None]
-)
-async def test_scopes_that_do_not_exist_are_refused(
-    client: httpx.AsyncClient, scopes: object
-) -> None:
+async def test_scopes_that_do_not_exist_are_refused(client: httpx.AsyncClient) -> None:
     ada = await sign_up(client, "ada")
-    answer = await ada.post("/api-keys", {"name": "Till", "scopes": scopes})
-    assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
+    wrong: tuple[object, ...] = (
+        [],
+        ["admin"],
+        ["wallets:read", "*"],
+        ["WALLETS:READ"],
+        [1],
+        "wallets:read",
+        None,
+    )
+    for scopes in wrong:
+        answer = await ada.post("/api-keys", {"name": "Till", "scopes": scopes})
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed"), scopes
 
 
 async def test_a_key_cannot_make_a_key(client: httpx.AsyncClient) -> None:
