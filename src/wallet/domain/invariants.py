@@ -4,7 +4,7 @@ The same code runs in the tests and in `wallet verify`.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,17 +63,13 @@ class StoredEntry:
 class EntryRow:
     """A row of the journal that nobody has looked at yet.
 
-    `columns` are the fields of `Entry` from account to `counterparty_id`, then digest, hash,
-    `booked_at`, and whether details stand beside it; what follows is for `read` alone.
+    `columns` unpack like a tuple: the fields of `Entry` from account to counterparty, then digest,
+    hash, `booked_at`, and whether details stand beside it; what follows is for `read` alone.
     """
 
     __slots__ = ("_read", "columns")
 
-    def __init__(
-        self,
-        columns: Sequence[Any],
-        read: "Callable[[Sequence[Any]], StoredEntry | Violation]",
-    ) -> None:
+    def __init__(self, columns: Any, read: "Callable[[Any], StoredEntry | Violation]") -> None:
         self.columns = columns
         self._read = read
 
