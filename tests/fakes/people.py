@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fakes.ledger import (
     MemoryClock,
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -29,6 +28,7 @@ from tests.fakes.ledger import (
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 from wallet.application.account_mail import AccountMail
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
@@ -73,6 +73,7 @@ from wallet.domain.sessions import (
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
 
 PASSWORD = "violet kettle orbit sandal"
@@ -368,6 +369,8 @@ class MemoryPeopleUnitOfWork:
     sessions: Sessions
     mail_tokens: MailTokens
     events: Events
+    webhooks: Webhooks
+    sendings: Sendings
     log: Log
     safe_modes: SafeModes
     audits: Audits
@@ -385,6 +388,7 @@ class MemoryPeopleUnitOfWork:
         self._accounts = {id_: copy(account) for id_, account in books.accounts.items()}
         self._wallets = dict(books.wallets)
         self._events = list(books.events)
+        self._webhooks = books.webhooks.copy()
         transaction = MemoryTransaction(books)
         self.ledger = MemoryLedger(transaction)
         self.wallets = MemoryWallets(transaction)
@@ -394,6 +398,8 @@ class MemoryPeopleUnitOfWork:
         self.insights = MemoryInsights(transaction)
         self.streams = MemoryStreams(transaction)
         self.events = MemoryEvents(transaction)
+        self.webhooks = MemoryWebhooks(transaction)
+        self.sendings = MemorySendings(transaction)
         self.log = MemoryLog(transaction)
         self.safe_modes = MemorySafeModes(transaction)
         self.audits = MemoryAudits(transaction)
@@ -417,6 +423,7 @@ class MemoryPeopleUnitOfWork:
             self._books.accounts = self._accounts
             self._books.wallets = self._wallets
             self._books.events = self._events
+            self._books.webhooks = self._webhooks
         self._lock.release()
 
 

@@ -4,7 +4,6 @@ from types import TracebackType
 from typing import Self
 
 from tests.fakes.ledger import (
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -15,6 +14,7 @@ from tests.fakes.ledger import (
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 
 
 class MemoryUnitOfWork:
@@ -34,6 +34,8 @@ class MemoryUnitOfWork:
         self.insights = MemoryInsights(self._transaction)
         self.streams = MemoryStreams(self._transaction)
         self.events = MemoryEvents(self._transaction)
+        self.webhooks = MemoryWebhooks(self._transaction)
+        self.sendings = MemorySendings(self._transaction)
         self.log = MemoryLog(self._transaction)
         self.safe_modes = MemorySafeModes(self._transaction)
         self.audits = MemoryAudits(self._transaction)

@@ -23,10 +23,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 # It begins with what happens from now on.
 ADD_CURSORS = """
 INSERT INTO webhook_cursors (endpoint_id, stream_id, active, version, target, due_at)
-SELECT $1, w.account_id, true, a.version, a.version, clock_timestamp()
+SELECT $1::uuid, w.account_id, true, a.version, a.version, clock_timestamp()
 FROM wallets w JOIN accounts a ON a.id = w.account_id WHERE w.owner_id = $2
 UNION ALL
-SELECT $1, $2, true, s.version, s.version, clock_timestamp()
+SELECT $1, $2::uuid, true, s.version, s.version, clock_timestamp()
 FROM (
     SELECT coalesce((SELECT version FROM event_streams WHERE person_id = $2), 0) AS version
 ) AS s
@@ -34,7 +34,7 @@ FROM (
 
 FOLLOW = """
 INSERT INTO webhook_cursors (endpoint_id, stream_id, active, version, target, due_at)
-SELECT id, $2, disabled_at IS NULL, 0, 0, clock_timestamp() FROM webhook_endpoints
+SELECT id, $2::uuid, disabled_at IS NULL, 0, 0, clock_timestamp() FROM webhook_endpoints
 WHERE owner_id = $1
 """
 
@@ -123,7 +123,9 @@ LOG = """
 INSERT INTO webhook_deliveries (endpoint_id, id, event_id, event_type, cause, attempt, succeeded,
                                 sent_at, duration_ms, url, body, answer_status, answer_body,
                                 failure, next_attempt_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+SELECT $1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::integer, $7::boolean,
+       $8::timestamptz, $9::integer, $10::text, $11::text, $12::smallint, $13::text, $14::text,
+       $15::timestamptz
 WHERE EXISTS (SELECT FROM webhook_endpoints WHERE id = $1)
 """
 
