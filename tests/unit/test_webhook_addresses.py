@@ -83,7 +83,8 @@ def test_a_public_url_is_taken_apart(
         ("https://[2001:0:7f00:1::]/", "not-public"),
         ("https://[2001:db8::1]/", "not-public"),
         ("https://[100::1]/", "not-public"),
-        ("https://[fe80::1%25eth0]/", "malformed"),
+        ("https://[fe80::1%25eth0]/", "not-public"),
+        ("https://[2606:4700::1%25eth0]/", "not-public"),
         # The same addresses in notations that some resolver understands.
         ("https://2130706433/", "malformed"),
         ("https://0x7f000001/", "malformed"),
@@ -132,9 +133,17 @@ def test_a_url_that_leads_inside_or_is_in_doubt_is_refused(url: str, reason: str
 
 @pytest.mark.parametrize(
     "address",
-    ["93.184.216.34", "1.1.1.1", "172.15.255.255", "172.32.0.1", "100.128.0.1", "198.20.0.1"]
-    + ["2606:4700::1111", "2a00:1450:4001::1"],
-)
+    [
+        "93.184.216.34",
+        "1.1.1.1",
+        "172.15.255.255",
+        "172.32.0.1",
+        "100.128.0.1",
+        "198.20.0.1",
+        "2606:4700::1111",
+        "2a00:1450:4001::1",
+    ],
+)  # fmt: skip
 def test_a_public_address_may_be_connected_to(address: str) -> None:
     assert PUBLIC.admits(ip_address(address))
 
