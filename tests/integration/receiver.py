@@ -5,7 +5,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,7 +89,10 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one request and answer it as `behave` says."""
-        with suppress(OSError, asyncio.IncompleteReadError, ValueError):
+        with (
+            suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError),
+            closing(writer),
+        ):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.strip().split("\r\n")
             headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in lines)}
@@ -103,7 +106,6 @@ class Receiver:
                 await writer.drain()
             else:
                 await asyncio.sleep(said)
-        writer.close()
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ ENDPOINT_EXAMPLE: dict[str, Any] = {
     "disabled_at": None,
     "failing_since": None,
     "waiting": 0,
-    "previous_secret_until": None,
+    "rotating_until": None,
     "created_at": "2026-11-22T12:00:00.123456Z",
 }
 SECRET_EXAMPLE = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD4cF3c5yV0Ds="  # noqa: S105 - no one's
@@ -159,7 +159,7 @@ class EndpointAnswer(Answer):
     disabled_at: str | None
     failing_since: str | None = Field(description="Null once something was acknowledged.")
     waiting: int = Field(description="How many events it has not gone through yet.")
-    previous_secret_until: str | None = Field(description="Until when two secrets sign.")
+    rotating_until: str | None = Field(description="Until when two secrets sign.")
     created_at: str
 
 
@@ -218,7 +218,7 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
         "disabled_at": answers.moment_or_none(endpoint.disabled_at),
         "failing_since": answers.moment_or_none(endpoint.failing_since),
         "waiting": endpoint.waiting,
-        "previous_secret_until": answers.moment_or_none(endpoint.previous_secret_until),
+        "rotating_until": answers.moment_or_none(endpoint.previous_secret_until),
         "created_at": answers.moment(endpoint.created_at),
     }
 
@@ -353,7 +353,7 @@ async def rotate_webhook_secret(
 ) -> dict[str, Any]:
     """Make a new secret, which is shown in this answer and never again.
 
-    Until `previous_secret_until` each request carries two signatures, one by each secret, so that
+    Until `rotating_until` each request carries two signatures, one by each secret, so that
     no receiver misses anything while it changes over.
     """
     overlap = timedelta(seconds=body.overlap_s)

@@ -39,21 +39,24 @@ SELECT DISTINCT stream_id FROM webhook_cursors WHERE stream_id = ANY ($1::uuid[]
 """
 
 LOCK_FOLLOWED = """
-SELECT endpoint_id FROM webhook_cursors WHERE stream_id = ANY ($1::uuid[]) AND active
+SELECT endpoint_id, stream_id FROM webhook_cursors WHERE stream_id = ANY ($1::uuid[]) AND active
 ORDER BY endpoint_id, stream_id FOR NO KEY UPDATE
 """
 
+# Those that were locked and no others: one that was enabled a moment later would be out of order.
 # What is not finished keeps its time: it may be waiting for its next attempt.
 RAISE_TARGETS = """
 UPDATE webhook_cursors c
 SET target = h.version,
     due_at = CASE WHEN c.target > c.version THEN c.due_at ELSE clock_timestamp() END
-FROM (
-    SELECT id, version FROM accounts WHERE id = ANY ($1::uuid[])
+FROM unnest($1::uuid[], $2::uuid[]) AS locked (endpoint_id, stream_id)
+CROSS JOIN LATERAL (
+    SELECT version FROM accounts WHERE id = locked.stream_id
     UNION ALL
-    SELECT person_id, version FROM event_streams WHERE person_id = ANY ($1::uuid[])
+    SELECT version FROM event_streams WHERE person_id = locked.stream_id
 ) AS h
-WHERE c.stream_id = ANY ($1::uuid[]) AND c.active AND h.id = c.stream_id AND h.version > c.target
+WHERE c.endpoint_id = locked.endpoint_id AND c.stream_id = locked.stream_id
+  AND h.version > c.target
 RETURNING c.endpoint_id, c.due_at <= clock_timestamp() AS due
 """
 
@@ -158,10 +161,13 @@ class PostgresSendings:
 
     async def raise_targets(self, stream_ids: Collection[UUID]) -> set[UUID]:
         """Note how far these streams have come; return the endpoints that have news."""
-        ids = list(stream_ids)
         with translated():
-            await self._connection.fetch(LOCK_FOLLOWED, ids)
-            rows = await self._connection.fetch(RAISE_TARGETS, ids)
+            locked = await self._connection.fetch(LOCK_FOLLOWED, list(stream_ids))
+            rows = await self._connection.fetch(
+                RAISE_TARGETS,
+                [row["endpoint_id"] for row in locked],
+                [row["stream_id"] for row in locked],
+            )
             woken = {row["endpoint_id"] for row in rows if row["due"]}
             await wake_endpoints(self._connection, list(woken))
         return woken
