@@ -44,6 +44,9 @@ OWN = {
     "POST /users/me/password": "changePassword",
     "POST /api-keys": "createApiKey",
     "POST /users/me/email-verification": "requestEmailVerification",
+    "GET /events": "listEvents",
+    "POST /webhook-endpoints": "createWebhookEndpoint",
+    "GET /webhook-endpoints": "listWebhookEndpoints",
 }
 
 
@@ -64,6 +67,16 @@ NAMED = {
     "GET /api-keys/{id}": "getApiKey",
     "POST /api-keys/{id}/rotate": "rotateApiKey",
     "DELETE /api-keys/{id}": "revokeApiKey",
+    "GET /events/{id}": "getEvent",
+    "GET /webhook-endpoints/{id}": "getWebhookEndpoint",
+    "PATCH /webhook-endpoints/{id}": "updateWebhookEndpoint",
+    "DELETE /webhook-endpoints/{id}": "deleteWebhookEndpoint",
+    "POST /webhook-endpoints/{id}/rotate-secret": "rotateWebhookSecret",
+    "POST /webhook-endpoints/{id}/resend": "resendWebhooks",
+    "POST /webhook-endpoints/{id}/signature-check": "checkWebhookSignature",
+    "POST /webhook-endpoints/{id}/test": "testWebhookEndpoint",
+    "GET /webhook-endpoints/{id}/deliveries": "listWebhookDeliveries",
+    "POST /webhook-endpoints/{id}/deliveries/{delivery_id}/resend": "resendWebhookDelivery",
 }
 
 

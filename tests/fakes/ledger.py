@@ -24,6 +24,7 @@ from wallet.domain.safe_mode import SafeModeEntered
 from wallet.domain.search import Count, Search, Stretch, stretches_of
 from wallet.domain.spending import Spending
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
+from wallet.domain.webhooks import Cursor, Delivery, Endpoint
 from wallet.infrastructure.identifiers import new_id
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,6 +63,33 @@ class MemoryLogTables:
 
 
 @dataclass
+class MemoryLease:
+    """Who sends to an endpoint, and when it has something due."""
+
+    due_at: datetime | None = None
+    holder: UUID | None = None
+    held_until: datetime | None = None
+
+
+@dataclass
+class MemoryWebhookTables:
+    """What is committed of webhooks; cursors by (endpoint, stream), with when they are due."""
+
+    endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
+    leases: dict[UUID, MemoryLease] = field(default_factory=dict)
+    cursors: dict[tuple[UUID, UUID], tuple[Cursor, datetime]] = field(default_factory=dict)
+    deliveries: dict[tuple[UUID, UUID], Delivery] = field(default_factory=dict)
+
+    def copy(self) -> "MemoryWebhookTables":
+        return MemoryWebhookTables(
+            dict(self.endpoints),
+            {id_: copy(lease) for id_, lease in self.leases.items()},
+            dict(self.cursors),
+            dict(self.deliveries),
+        )
+
+
+@dataclass
 class MemoryStore:
     """Everything that is committed."""
 
@@ -80,6 +108,7 @@ class MemoryStore:
     people: dict[UUID, Counterparty] = field(default_factory=dict)
     batches: dict[UUID, list[UUID]] = field(default_factory=dict)
     log: MemoryLogTables = field(default_factory=MemoryLogTables)
+    webhooks: MemoryWebhookTables = field(default_factory=MemoryWebhookTables)
     safe_modes: list[SafeModeEntered] = field(default_factory=list)
     audit: Progress = field(default_factory=Progress)
     auditor: UUID | None = None
@@ -384,13 +413,3 @@ class MemoryHistory:
             party = self._store.people.get(other.owner_id)
         details = self._store.details.get((entry.account_id, entry.instruction_id))
         return Line(entry, party, details)
-
-
-class MemoryEvents:
-    """Events of one unit of work."""
-
-    def __init__(self, transaction: MemoryTransaction) -> None:
-        self._store = transaction.store
-
-    async def add(self, event: Event) -> None:
-        self._store.events.append(event)

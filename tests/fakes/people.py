@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.fakes.api_keys import ApiKeyStore, MemoryApiKeys
 from tests.fakes.ledger import (
     MemoryClock,
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -30,6 +29,7 @@ from tests.fakes.ledger import (
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 from wallet.application.account_mail import AccountMail
 from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
@@ -77,6 +77,7 @@ from wallet.domain.sessions import (
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
 
 PASSWORD = "violet kettle orbit sandal"
@@ -377,6 +378,8 @@ class MemoryPeopleUnitOfWork:
     api_keys: ApiKeys
     mail_tokens: MailTokens
     events: Events
+    webhooks: Webhooks
+    sendings: Sendings
     log: Log
     safe_modes: SafeModes
     audits: Audits
@@ -396,6 +399,7 @@ class MemoryPeopleUnitOfWork:
         self._events = list(books.events)
         self._spendings = dict(books.spendings)
         self._api_keys = self._people.api_keys.snapshot()
+        self._webhooks = books.webhooks.copy()
         transaction = MemoryTransaction(books)
         self.ledger = MemoryLedger(transaction)
         self.wallets = MemoryWallets(transaction)
@@ -405,6 +409,8 @@ class MemoryPeopleUnitOfWork:
         self.insights = MemoryInsights(transaction)
         self.streams = MemoryStreams(transaction)
         self.events = MemoryEvents(transaction)
+        self.webhooks = MemoryWebhooks(transaction)
+        self.sendings = MemorySendings(transaction)
         self.log = MemoryLog(transaction)
         self.safe_modes = MemorySafeModes(transaction)
         self.audits = MemoryAudits(transaction)
@@ -432,6 +438,7 @@ class MemoryPeopleUnitOfWork:
             self._books.events = self._events
             self._books.spendings = self._spendings
             self._people.api_keys.restore(self._api_keys)
+            self._books.webhooks = self._webhooks
         self._transaction.release()
         self._lock.release()
 

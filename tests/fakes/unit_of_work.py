@@ -5,7 +5,6 @@ from typing import Self
 
 from tests.fakes.api_keys import MemoryApiKeys
 from tests.fakes.ledger import (
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -16,6 +15,7 @@ from tests.fakes.ledger import (
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 
 
 class MemoryUnitOfWork:
@@ -36,6 +36,8 @@ class MemoryUnitOfWork:
         self.insights = MemoryInsights(self._transaction)
         self.streams = MemoryStreams(self._transaction)
         self.events = MemoryEvents(self._transaction)
+        self.webhooks = MemoryWebhooks(self._transaction)
+        self.sendings = MemorySendings(self._transaction)
         self.log = MemoryLog(self._transaction)
         self.safe_modes = MemorySafeModes(self._transaction)
         self.audits = MemoryAudits(self._transaction)

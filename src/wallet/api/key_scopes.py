@@ -32,6 +32,19 @@ SCOPES: Mapping[str, Scope] = {
     "streamEvents": Scope.TRANSACTIONS_READ,
     "findRecipient": Scope.RECIPIENTS_READ,
     "getProfile": Scope.PROFILE_READ,
+    "listEvents": Scope.EVENTS_READ,
+    "getEvent": Scope.EVENTS_READ,
+    "listWebhookEndpoints": Scope.WEBHOOKS_READ,
+    "getWebhookEndpoint": Scope.WEBHOOKS_READ,
+    "listWebhookDeliveries": Scope.WEBHOOKS_READ,
+    "createWebhookEndpoint": Scope.WEBHOOKS_WRITE,
+    "updateWebhookEndpoint": Scope.WEBHOOKS_WRITE,
+    "deleteWebhookEndpoint": Scope.WEBHOOKS_WRITE,
+    "rotateWebhookSecret": Scope.WEBHOOKS_WRITE,
+    "testWebhookEndpoint": Scope.WEBHOOKS_WRITE,
+    "checkWebhookSignature": Scope.WEBHOOKS_WRITE,
+    "resendWebhooks": Scope.WEBHOOKS_WRITE,
+    "resendWebhookDelivery": Scope.WEBHOOKS_WRITE,
 }
 
 CLOSED = frozenset(

@@ -47,6 +47,8 @@ TAGS: list[dict[str, str]] = [
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
     {"name": "Statements", "description": "Looking back: balances, statements, insight."},
     {"name": "Live", "description": "What moves, as it moves."},
+    {"name": "Events", "description": "What has happened, for whoever has missed it."},
+    {"name": "Webhooks", "description": "Your own server is told of what happens."},
     {"name": "Proof", "description": "Signed receipts, and the log that they are checked by."},
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {"name": "Operations", "description": "Health and metrics."},
@@ -77,6 +79,7 @@ def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
                 version=app.version,
                 description=DESCRIPTION,
                 routes=app.routes,
+                webhooks=app.webhooks.routes,
                 tags=TAGS,
                 servers=SERVERS,
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -100,6 +103,9 @@ def _in_reading_order(paths: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    for operations in document["webhooks"].values():
+        # A receiver of ours answers with a status and owes us no validation.
+        operations["post"]["responses"] = {"2XX": {"description": "You have taken the event."}}
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation["responses"]

@@ -167,6 +167,7 @@ class People:
         async with self._unit_of_work() as work:
             user = still_confirmed(await work.users.lock(principal.user_id), confirmed)
             await work.wallets.close_all(user.id, now)
+            await work.webhooks.remove_all(user.id)
             await work.users.close(user.closed(now))
             ended = await work.sessions.revoke_all(user.id, now)
             secrets = await work.api_keys.revoke_all(user.id, now)

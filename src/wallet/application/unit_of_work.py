@@ -24,6 +24,7 @@ from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 
 
 class Interrupted(Unavailable):
@@ -93,6 +94,16 @@ class UnitOfWork(Protocol):
     @property
     def events(self) -> Events:
         """The events of this transaction."""
+        ...
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhook endpoints of this transaction."""
+        ...
+
+    @property
+    def sendings(self) -> Sendings:
+        """What is to be sent to webhook endpoints."""
         ...
 
     @property

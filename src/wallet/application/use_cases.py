@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wallet.application.activity import Activity
 from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.credentials import Credentials
+from wallet.application.event_log import EventLog
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
 from wallet.application.log_in import LogIn
@@ -16,6 +17,7 @@ from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
 from wallet.application.wallets import WalletKeeping
+from wallet.application.webhooks import WebhookEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,5 @@ class UseCases:
     live: LiveHub
     idempotency_keys: IdempotencyKeys
     proofs: Proofs
+    webhooks: WebhookEndpoints
+    event_log: EventLog

@@ -51,6 +51,7 @@ class PeopleParts:
     tokens: JwtTokens
     mailbox: FileMailer | None
     signer: Es256Signer
+    mail: AccountMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def people_parts(ground: Ground) -> PeopleParts:
         tokens=tools.tokens,
         mailbox=mailer if isinstance(mailer, FileMailer) else None,
         signer=tools.signer,
+        mail=tools.mail,
     )
 
 

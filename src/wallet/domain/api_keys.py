@@ -89,6 +89,9 @@ class Scope(StrEnum):
     TOPUPS_WRITE = "topups:write"
     RECIPIENTS_READ = "recipients:read"
     PROFILE_READ = "profile:read"
+    EVENTS_READ = "events:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
 
     @property
     def reads(self) -> bool:

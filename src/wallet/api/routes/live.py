@@ -32,6 +32,7 @@ from wallet.api.state import use_cases
 from wallet.application.key_authentication import NEVER
 from wallet.application.live import EXPIRED, REVOKED, LiveHub, Stream, StreamEnded
 from wallet.domain.errors import Forbidden, Invalid, Unauthenticated, WalletError
+from wallet.domain.events import type_of
 from wallet.domain.history import Line
 from wallet.domain.live import (
     LastEventIdInvalid,
@@ -84,6 +85,8 @@ def event_of(line: Line) -> dict[str, Any]:
     return {
         "type": "entry",
         "id": entry.event_id,
+        "event_type": type_of(entry),
+        "timestamp": answers.moment(entry.booked_at),
         "balance": answers.balance_after(entry),
         "transaction": answers.line(line) if entry.posted_delta else None,
     }
@@ -274,6 +277,8 @@ EVENTS_EXAMPLE = (
         {
             "type": "entry",
             "id": f"{BALANCE_EXAMPLE['wallet_id']}:2",
+            "event_type": "transfer.sent",
+            "timestamp": TRANSACTION_EXAMPLE["booked_at"],
             "balance": BALANCE_EXAMPLE,
             "transaction": TRANSACTION_EXAMPLE,
         }

@@ -40,6 +40,12 @@ DELETE FROM login_delays WHERE account_digest IN (
     WHERE last_failure_at < now() - interval '2 days' LIMIT $1
 )
 """
+PRUNE_DELIVERIES = """
+DELETE FROM webhook_deliveries WHERE (endpoint_id, id) IN (
+    SELECT endpoint_id, id FROM webhook_deliveries
+    WHERE sent_at < now() - interval '15 days' LIMIT $1
+)
+"""
 PRUNES = (
     PRUNE_REFUSED,
     PRUNE_SESSIONS,
@@ -48,6 +54,7 @@ PRUNES = (
     PRUNE_API_KEY_SECRETS,
     PRUNE_GUARDS,
     PRUNE_DELAYS,
+    PRUNE_DELIVERIES,
 )
 
 

@@ -21,10 +21,12 @@ from wallet.infrastructure.postgres.live import PostgresStreams
 from wallet.infrastructure.postgres.log import PostgresLog
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.safe_mode import PostgresSafeModes
+from wallet.infrastructure.postgres.sendings import PostgresSendings
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
 from wallet.infrastructure.postgres.users import PostgresUsers
 from wallet.infrastructure.postgres.wallets import PostgresWallets
+from wallet.infrastructure.postgres.webhooks import PostgresWebhooks
 
 
 class PostgresUnitOfWork:
@@ -46,6 +48,8 @@ class PostgresUnitOfWork:
     api_keys: PostgresApiKeys
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
+    webhooks: PostgresWebhooks
+    sendings: PostgresSendings
     log: PostgresLog
     safe_modes: PostgresSafeModes
     audits: PostgresAudits
@@ -82,6 +86,8 @@ class PostgresUnitOfWork:
         self.api_keys = PostgresApiKeys(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)
+        self.webhooks = PostgresWebhooks(connection)
+        self.sendings = PostgresSendings(connection)
         self.log = PostgresLog(connection)
         self.safe_modes = PostgresSafeModes(connection)
         self.audits = PostgresAudits(connection)
