@@ -64,7 +64,7 @@ CREATE TABLE webhook_cursors (
         FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
     CONSTRAINT webhook_cursors_version_not_negative CHECK (version >= 0),
     CONSTRAINT webhook_cursors_tried_since_the_first CHECK ((attempts = 0) = (tried_since IS NULL))
-);
+) WITH (fillfactor = 80);
 CREATE INDEX webhook_cursors_by_stream ON webhook_cursors (stream_id) WHERE active;
 
 -- What was sent and answered, kept for two weeks. It has no foreign key: what is left of an endpoint

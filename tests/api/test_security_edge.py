@@ -29,6 +29,7 @@ def production(**changes: Any) -> Settings:
         "environment": "production",
         "database_url": "postgresql://unused@db/wallet",
         "signing_key": pem.decode(),
+        "webhook_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "public_url": "https://wallet.example",
         "smtp_url": "smtp://127.0.0.1:1",
         "mail_from": "Wallet <no-reply@wallet.example>",

@@ -144,6 +144,7 @@ async def test_a_secret_is_kept_encrypted_and_shown_nowhere(
         shown = (await alice.get(f"/webhook-endpoints{place}")).text
         assert not any(word in shown for word in words)
     assert not any(word in service.log_text() for word in words)
+    assert row is not None
     assert not any(word.removeprefix("whsec_") in str(dict(row)) for word in words)
 
 

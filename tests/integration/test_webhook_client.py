@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from tests.integration.receiver import Receiver, answer, receiving
 
 from wallet.domain.webhook_addresses import AddressPolicy, WebhookUrlInvalid
+from wallet.infrastructure import webhook_client
 from wallet.infrastructure.webhook_client import Resolver, WebhookClient
 
 HOST = "shop.example"
@@ -266,6 +268,34 @@ async def test_a_slow_name_server_is_not_waited_for_longer_than_a_receiver() -> 
 
     client = WebhookClient(AddressPolicy(), never)
     assert await sent(client, f"https://{HOST}/", 0.2) == (None, "timeout")
+
+
+async def test_a_name_server_that_does_not_answer_holds_one_thread_for_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answering = threading.Event()
+    asked: list[str] = []
+
+    def look_up(host: str, port: int) -> list[str]:
+        asked.append(host)
+        if host == "slow.example":
+            answering.wait(10)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(webhook_client, "_look_up", look_up)
+    resolver = Resolver(2)
+    try:
+        waiting = [asyncio.create_task(resolver("slow.example", 443)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        assert await resolver("fast.example", 443) == ["127.0.0.1"]
+        waiting[0].cancel()
+        answering.set()
+        assert await asyncio.gather(*waiting[1:]) == [["127.0.0.1"]] * 4
+        assert asked == ["slow.example", "fast.example"]
+        assert await resolver("slow.example", 443) == ["127.0.0.1"]
+        assert len(asked) == 3, "an answer is not kept for later"
+    finally:
+        resolver.close()
 
 
 async def test_a_name_that_cannot_be_looked_up_now_may_be_registered() -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from wallet.application.webhook_courier import SecretUnreadable
 from wallet.domain.events import EVENT_TYPES, EventTypeUnknown, known_types, type_of
 from wallet.domain.journal import Entry, Kind
 from wallet.domain.money import Currency
@@ -23,7 +24,6 @@ from wallet.domain.webhooks import (
 from wallet.infrastructure.security.secret_box import (
     AesSecretBox,
     EncryptionKeyInvalid,
-    SecretUnreadable,
     key_of,
 )
 

@@ -95,14 +95,22 @@ class WebhookRelay:
             if began_s >= self._forget_at_s:
                 self._unfollowed.clear()
                 self._forget_at_s = began_s + UNFOLLOWED_FOR_S
-            async with self._reading() as work:
-                look = await work.sendings.look()
-            self.is_watched = look.watched
+            due = await self._look() or due
             pause_s = max(LOOK_EVERY_S, LOOK_SHARE * (loop.time() - began_s))
             self._look_at_s = loop.time() + pause_s * self._random.uniform(0.8, 1.0)
-            due = await self._raise(set(look.behind)) or due or look.due
         if due:
             await self._claim()
+
+    async def _look(self) -> bool:
+        """Look for what was not heard of; return whether there may be something to claim."""
+        try:
+            async with self._reading() as work:
+                look = await work.sendings.look()
+        except Interrupted:
+            # It may have taken too long; what is due is found nevertheless.
+            return True
+        self.is_watched = look.watched
+        return await self._raise(set(look.behind)) or look.due
 
     async def _raise(self, stream_ids: Collection[UUID]) -> bool:
         """Note what is new; return whether endpoints have news that nobody here sends to yet."""

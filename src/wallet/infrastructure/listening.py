@@ -64,7 +64,7 @@ class Place:
             port = parts.port
         except ValueError:
             raise ListenFailed(f"{url} is not a URL.") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not url.isascii() or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ListenFailed(f"{url} must begin with http:// or https://.")
         tls = ssl.create_default_context() if parts.scheme == "https" else None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

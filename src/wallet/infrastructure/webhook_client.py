@@ -22,7 +22,7 @@ from wallet.infrastructure.http_exchange import Reply, Request, exchange
 ANSWER_SIZE_MAX = 64 * 1024
 ADDRESSES_MAX = 3
 CHECK_TIMEOUT_S = 2.0
-LOOK_UP_THREADS = 16
+LOOK_UP_THREADS = 64
 AGENT = "Wallet-Webhooks/1"
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -34,16 +34,32 @@ class NotPublic(OSError):
 
 
 class Resolver:
-    """Looks names up in threads of its own: a name server that is slow must not stop others."""
+    """Looks names up in threads of its own, one for a name at a time.
+
+    A name server that does not answer holds a thread for as long as it likes, and no more than one:
+    whoever asks for the same name meanwhile waits for the same answer.
+    """
 
     def __init__(self, threads: int = LOOK_UP_THREADS) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="webhook-names")
+        self._asked: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a host."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port)
-        return list(dict.fromkeys(found))
+        place = (host, port)
+        asked = self._asked.get(place)
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            asked = loop.run_in_executor(self._threads, _look_up, host, port)
+            self._asked[place] = asked
+            asked.add_done_callback(lambda answered: self._answered(place, answered))
+        return list(dict.fromkeys(await asyncio.shield(asked)))
+
+    def _answered(self, place: tuple[str, int], answered: "asyncio.Future[list[str]]") -> None:
+        del self._asked[place]
+        # Whoever asked may have given up: an error that nobody waits for any more is no news.
+        if not answered.cancelled():
+            answered.exception()
 
     def close(self) -> None:
         """End the threads; one that waits for a name server ends when that has answered."""
