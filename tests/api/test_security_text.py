@@ -258,7 +258,8 @@ INJECTIONS = (
 )
 
 
-FREE_TEXTS = {"first_name", "last_name", "note", "reference", "description"}
+FREE_FIELDS = {("/users", "password"), ("/webhook-endpoints", "description")}
+FREE_TEXTS = {"first_name", "last_name", "note", "reference"}
 
 
 COUNTS = """
