@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi postman show-postman bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -91,6 +91,9 @@ postman: $(VENV)/.installed-dev ## Make the Postman collection and environment i
 show-postman: $(VENV)/.installed-dev $(ASSETS) ## Run the collection against a service of its own; newman's words go to docs/transcripts
 	@mkdir -p docs/transcripts
 	WALLET_TRANSCRIPTS=docs/transcripts $(BIN)/python -m pytest -q -m slow tests/integration/test_postman.py
+
+show-swagger: $(VENV)/.installed-dev $(ASSETS) ## Make a first transfer in Swagger UI in a browser; its picture goes to docs/pictures
+	WALLET_PICTURES=docs/pictures $(BIN)/python -m pytest -q -m slow tests/browser/test_first_transfer.py
 
 show-webhooks: $(VENV)/.installed-dev $(ASSETS) ## Watch a webhook receiver being killed and catch up, with nothing missing
 	$(BIN)/python scripts/show_webhooks.py
