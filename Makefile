@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live show-statement show-webhooks profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi postman show-postman bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -81,6 +81,16 @@ show-live: $(VENV)/.installed-dev $(ASSETS) ## Watch two listeners on two worker
 
 show-statement: $(VENV)/.installed-dev ## Write a month's statement and images of its pages into docs/pictures
 	$(BIN)/python scripts/show_statement.py
+
+openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
+	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
+
+postman: $(VENV)/.installed-dev ## Make the Postman collection and environment in build/postman from openapi.json
+	$(BIN)/python -m scripts.build_postman
+
+show-postman: $(VENV)/.installed-dev $(ASSETS) ## Run the collection against a service of its own; newman's words go to docs/transcripts
+	@mkdir -p docs/transcripts
+	WALLET_TRANSCRIPTS=docs/transcripts $(BIN)/python -m pytest -q -m slow tests/integration/test_postman.py
 
 show-webhooks: $(VENV)/.installed-dev $(ASSETS) ## Watch a webhook receiver being killed and catch up, with nothing missing
 	$(BIN)/python scripts/show_webhooks.py

@@ -160,7 +160,7 @@ async def test_production_has_no_mailbox_and_no_password_grant(
         refused = await client.post("/oauth/token", data=form)
         assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_grant_type")
         schemes = service.app.openapi()["components"]["securitySchemes"]
-    assert set(schemes) == {"accessToken"}
+    assert set(schemes) == {"accessToken", "apiKey"}
 
 
 # Origins.

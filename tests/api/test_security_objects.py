@@ -119,6 +119,8 @@ class Belongings:
     top_up_id: str
     session_id: str
     ended_session_id: str
+    api_key_id: str
+    revoked_key_id: str
     wallet_id: str
     user_id: str
     cursor: str
@@ -140,6 +142,10 @@ async def belongings_of(alice: Person) -> Belongings:
     assert gone.status_code == 204
     current = next(s["id"] for s in sessions if s["current"])
     page = (await alice.get("/transactions?limit=1")).json()
+    wanted = {"name": "Till", "scopes": ["wallets:read"]}
+    keys = [(await alice.post("/api-keys", wanted)).json()["id"] for _ in range(2)]
+    gone = await alice.client.delete(f"/api-keys/{keys[1]}", headers=alice.headers)
+    assert gone.status_code == 204
     ours, removed = [
         (await alice.post("/webhook-endpoints", {"url": "http://127.0.0.1:9099/"})).json()["id"]
         for _ in range(2)
@@ -153,6 +159,8 @@ async def belongings_of(alice: Person) -> Belongings:
         top_up_id=top_up.json()["id"],
         session_id=current,
         ended_session_id=ended,
+        api_key_id=keys[0],
+        revoked_key_id=keys[1],
         wallet_id=alice.wallet_id,
         user_id=alice.id,
         cursor=page["next_cursor"],
@@ -192,6 +200,21 @@ async def ask_statement(person: Person, id_: str) -> httpx.Response:
 
 async def ask_insights(person: Person, id_: str) -> httpx.Response:
     return await person.get(f"/wallets/{id_}/insights")
+
+
+async def ask_api_key(person: Person, id_: str) -> httpx.Response:
+    return await person.get(f"/api-keys/{id_}")
+
+
+async def ask_rotation(person: Person, id_: str) -> httpx.Response:
+    return await person.post(f"/api-keys/{id_}/rotate", {})
+
+
+async def ask_revocation(person: Person, id_: str) -> httpx.Response:
+    return await person.client.delete(f"/api-keys/{id_}", headers=person.headers)
+
+
+KEY_IDS = ("api_key_id", "revoked_key_id", "session_id", "wallet_id", "user_id")
 
 
 def ask_endpoint(
@@ -237,6 +260,9 @@ MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
         200,
         ("transfer_id", "top_up_id", "session_id", "wallet_id", "user_id"),
     ),
+    "getApiKey": (ask_api_key, 404, KEY_IDS),
+    "rotateApiKey": (ask_rotation, 404, KEY_IDS),
+    "revokeApiKey": (ask_revocation, 404, KEY_IDS),
     "getBalanceAt": (ask_balance, 404, WALLET_IDS),
     "getStatement": (ask_statement, 404, WALLET_IDS),
     "getInsights": (ask_insights, 404, WALLET_IDS),

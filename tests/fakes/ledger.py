@@ -4,7 +4,7 @@ Row locks are asyncio locks taken in id order; what a unit of work writes shows 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,13 @@ from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
 from wallet.domain.history import Counterparty, Line, Look, Page, merged_page, order
 from wallet.domain.journal import Details, Entry
-from wallet.domain.ledger import Book, Key, Outcome
+from wallet.domain.ledger import Book, Key, Outcome, SpendingPlace
 from wallet.domain.merkle import Place
 from wallet.domain.money import Currency
 from wallet.domain.proofs import Checkpoint, LogHead, PublicKey, Run
 from wallet.domain.safe_mode import SafeModeEntered
 from wallet.domain.search import Count, Search, Stretch, stretches_of
+from wallet.domain.spending import Spending
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
 from wallet.domain.webhooks import Cursor, Delivery, Endpoint
 from wallet.infrastructure.identifiers import new_id
@@ -101,6 +102,8 @@ class MemoryStore:
     outcomes: dict[Key, Outcome] = field(default_factory=dict)
     details: dict[tuple[UUID, UUID], Details] = field(default_factory=dict)
     fundings: dict[tuple[UUID, UUID], Funding] = field(default_factory=dict)
+    spendings: dict[SpendingPlace, Spending] = field(default_factory=dict)
+    key_payments: dict[tuple[UUID, UUID], UUID] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     people: dict[UUID, Counterparty] = field(default_factory=dict)
     batches: dict[UUID, list[UUID]] = field(default_factory=dict)
@@ -170,6 +173,14 @@ class MemoryLedger:
         known = self._store.fundings
         return {place[1]: known[place] for place in places if place in known}
 
+    async def spendings(
+        self, places: Collection[SpendingPlace], *, lock: bool = True
+    ) -> Mapping[SpendingPlace, Spending]:
+        known = self._store.spendings
+        if lock:
+            await self._transaction.lock(sorted(place for place in places if place in known))
+        return {place: known[place] for place in places if place in known}
+
     async def save(self, book: Book) -> bool:
         keys = [outcome.header.key for outcome in book.outcomes]
         await self._transaction.lock(sorted(keys))
@@ -198,6 +209,8 @@ class MemoryLedger:
                         store.details[place] = outcome.details
         for funding in book.changed_fundings.values():
             store.fundings[(funding.account_id, funding.id)] = funding
+        store.spendings.update(book.changed_spendings)
+        store.key_payments |= {(p[0], made): p[1] for p, made in book.key_payments}
 
 
 class MemoryWallets:

@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from tests.fakes.api_keys import MemoryApiKeys
 from tests.fakes.ledger import (
     MemoryFundings,
     MemoryHistory,
@@ -26,6 +27,7 @@ class MemoryUnitOfWork:
         self.users = MemoryUsers(people)
         self.sessions = MemorySessions(people)
         self.mail_tokens = MemoryMailTokens(people)
+        self.api_keys = MemoryApiKeys(people.api_keys, store, self._transaction)
         self.ledger = MemoryLedger(self._transaction)
         self.wallets = MemoryWallets(self._transaction)
         self.fundings = MemoryFundings(self._transaction)

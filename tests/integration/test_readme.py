@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import reachable_directory
 from tests.integration.serving import Serving, clean_environment, free_port, serving
 
+from wallet.domain.api_keys import Scope
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("serve", "migrate", "verify", "safe-mode", "create-admin", "listen", "openapi")
 
@@ -68,6 +70,27 @@ def test_a_receipt_is_checked_offline_as_the_document_says(service: Serving) -> 
     assert "GENUINE" in said
     assert "25.00 USD" in said
     assert said.splitlines()[-1].startswith("REFUSED: the signature of the receipt")
+
+
+def test_a_machine_pays_with_a_spending_key_as_the_document_says(service: Serving) -> None:
+    block = next(b for b in blocks("docs/integrating.md") if "/api-keys" in b)
+    said = run(block, service)
+    answers = [json.loads(line) for line in said.splitlines()]
+    paid, refused, balance, shown, unread, rotated, dead = answers
+    assert (paid["amount"], paid["balance"]["posted"]) == (3000, 7000)
+    assert (refused["code"], refused["left"]) == ("spending-budget-exceeded", 2000)
+    assert balance["posted"] == 7000
+    assert (shown["spending"]["spent"], shown["spending"]["left"]) == (3000, 2000)
+    assert (unread["code"], unread["scope"]) == ("insufficient-scope", "transactions:read")
+    assert rotated["secret"].startswith("wk_")
+    assert dead["code"] == "api-key-revoked"
+
+
+def test_the_document_names_every_scope() -> None:
+    text = (ROOT / "docs/integrating.md").read_text()
+    assert re.findall(r"^\| `([a-z]+:[a-z]+)` \|", text, re.MULTILINE) == [
+        scope.value for scope in Scope
+    ]
 
 
 def test_a_webhook_is_received_and_verified_as_the_document_says(service: Serving) -> None:

@@ -19,6 +19,7 @@ from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
 from wallet.api.openapi import install_openapi
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
+    api_keys,
     balances,
     credentials,
     development,
@@ -63,6 +64,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     sessions.router,
     users.router,
     credentials.router,
+    api_keys.router,
     oauth.router,
     health.router,
     problems.router,

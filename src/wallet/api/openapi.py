@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
     AddressTooLong,
     BodyTooLarge,
@@ -31,6 +32,9 @@ movement.
 **Retries**: send an `Idempotency-Key` with every request that moves money, and repeat it until you
 have a definite answer. The money moves once.
 
+**Machines** use API keys (`POST /api-keys`), which do what their scopes say and can be bound to a
+budget. Each operation names the scope it needs.
+
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`.
 """
 
@@ -38,6 +42,7 @@ TAGS: list[dict[str, str]] = [
     {"name": "People", "description": "Sign up, your profile, finding whom to pay."},
     {"name": "Sessions", "description": "Log in, stay logged in, log out."},
     {"name": "Credentials", "description": "Passwords, and proving an e-mail address."},
+    {"name": "API keys", "description": "Keys for machines, and keys that may only spend so much."},
     {"name": "Wallets", "description": "Balances, top-ups and transfers."},
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
     {"name": "Statements", "description": "Looking back: balances, statements, insight."},
@@ -48,6 +53,8 @@ TAGS: list[dict[str, str]] = [
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {"name": "Operations", "description": "Health and metrics."},
 ]
+
+SERVERS = [{"url": "/", "description": "The service that this document came from."}]
 
 # What the edge answers on any route, whatever the route itself documents.
 EVERYWHERE = problem_responses(AddressTooLong, HeadersTooLarge, RequestTimeout, InternalError)
@@ -74,13 +81,25 @@ def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
                 routes=app.routes,
                 webhooks=app.webhooks.routes,
                 tags=TAGS,
+                servers=SERVERS,
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
             )
+            document["paths"] = _in_reading_order(document["paths"])
             document = _completed(document)
             app.openapi_schema = document_password_grant(document) if password_grant else document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _in_reading_order(paths: dict[str, Any]) -> dict[str, Any]:
+    """Put the paths in the order of the tags; the routes' own order is that of matching."""
+    order = [tag["name"] for tag in TAGS]
+
+    def place(path: str) -> int:
+        return min(order.index(operation["tags"][0]) for operation in paths[path].values())
+
+    return {path: paths[path] for path in sorted(paths, key=place)}
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
@@ -100,5 +119,8 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                     **limits,
                     "X-Request-ID": REQUEST_ID_HEADER,
                 }
+            if "security" in operation:
+                document_access(operation)
             operation["responses"] = dict(sorted(responses.items()))
+    document["components"]["securitySchemes"][SCHEME_NAME] = scheme()
     return complete_openapi(document)

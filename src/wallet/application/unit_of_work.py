@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audits import Audits
 from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
@@ -78,6 +79,11 @@ class UnitOfWork(Protocol):
     @property
     def sessions(self) -> Sessions:
         """The sessions of this transaction."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeys:
+        """The API keys of this transaction."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.credentials import Credentials
 from wallet.application.event_log import EventLog
 from wallet.application.idempotency import IdempotencyKeys
@@ -26,6 +27,7 @@ class UseCases:
     people: People
     credentials: Credentials
     log_in: LogIn
+    api_keys: ApiKeyKeeping
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers

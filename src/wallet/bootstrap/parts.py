@@ -10,6 +10,7 @@ from typing import Any
 from wallet.application.activity import Activity
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
+from wallet.application.key_authentication import NOTE_EVERY_S
 from wallet.application.live import LOOK_EVERY_S
 from wallet.application.proofs import Proofs
 from wallet.application.staff import Staff
@@ -118,6 +119,7 @@ def _use_cases(
         people=people.people,
         credentials=people.credentials,
         log_in=people.log_in,
+        api_keys=people.api_keys,
         recipients=people.recipients,
         wallets=WalletKeeping(
             unit_of_work=ground.unit_of_work, reading=ground.reading, new_id=new_id, clock=utc_now
@@ -170,6 +172,7 @@ def _keep_house(
         webhooks.relay.run(),
         repeat(live.hub.look, every_s=LOOK_EVERY_S, report=ground.report),
         repeat(money.top_ups.resume_pending, every_s=RESUME_EVERY_S, report=ground.report),
+        repeat(people.key_authentication.note_uses, every_s=NOTE_EVERY_S, report=ground.report),
         repeat(janitor.prune, every_s=PRUNE_EVERY_S, report=ground.report),
         repeat(sample, every_s=SAMPLE_EVERY_S, report=ground.report),
     ):

@@ -23,6 +23,11 @@ DELETE FROM mail_tokens WHERE digest IN (
     SELECT digest FROM mail_tokens WHERE expires_at < now() - interval '1 day' LIMIT $1
 )
 """
+PRUNE_API_KEY_SECRETS = """
+DELETE FROM api_key_secrets WHERE digest IN (
+    SELECT digest FROM api_key_secrets WHERE expires_at < now() - interval '30 days' LIMIT $1
+)
+"""
 PRUNE_GUARDS = """
 DELETE FROM guards WHERE (bucket, window_start) IN (
     SELECT bucket, window_start FROM guards
@@ -46,6 +51,7 @@ PRUNES = (
     PRUNE_SESSIONS,
     PRUNE_REVOKED,
     PRUNE_MAIL_TOKENS,
+    PRUNE_API_KEY_SECRETS,
     PRUNE_GUARDS,
     PRUNE_DELAYS,
     PRUNE_DELIVERIES,

@@ -9,6 +9,7 @@ import asyncpg
 
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
+from wallet.infrastructure.postgres.api_keys import PostgresApiKeys
 from wallet.infrastructure.postgres.audits import PostgresAudits
 from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translated, translated_commit
 from wallet.infrastructure.postgres.events import PostgresEvents
@@ -44,6 +45,7 @@ class PostgresUnitOfWork:
     streams: PostgresStreams
     users: PostgresUsers
     sessions: PostgresSessions
+    api_keys: PostgresApiKeys
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
     webhooks: PostgresWebhooks
@@ -81,6 +83,7 @@ class PostgresUnitOfWork:
         self.streams = PostgresStreams(connection)
         self.users = PostgresUsers(connection)
         self.sessions = PostgresSessions(connection)
+        self.api_keys = PostgresApiKeys(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)
         self.webhooks = PostgresWebhooks(connection)

@@ -8,11 +8,12 @@ from uuid import UUID
 import asyncpg
 
 from wallet.domain.accounts import system_accounts
-from wallet.domain.invariants import AccountState, StoredEntry, Violation
+from wallet.domain.invariants import AccountState, EntryRow, StoredEntry, Violation
 from wallet.domain.journal import Entry, Kind, instruction_seal, microseconds
 from wallet.infrastructure.postgres.ledger import details_of
 from wallet.infrastructure.postgres.log_verification import PostgresLogBooks
 from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
+from wallet.infrastructure.postgres.spendings import SPENDING_CHECKS
 
 PREFETCH = 2_000
 
@@ -215,6 +216,7 @@ CROSS_CHECKS: dict[str, str] = {
         WHERE a.version > 0 AND a.head_booked_at > now() - interval '1 hour'
           AND told.account_id IS NULL
     """,
+    **SPENDING_CHECKS,
 }
 
 
@@ -234,7 +236,7 @@ class PostgresBooks:
         name: str = await self._connection.fetchval(SHARE)
         return name
 
-    async def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
+    async def journal(self) -> AsyncIterator[AccountState | EntryRow]:
         """Return each account, followed by its entries; neither table is held in memory."""
         # Taken from the cursor thousands at a time: row by row costs as much as checking them.
         cursor = await self._connection.cursor(ENTRIES)
@@ -245,7 +247,7 @@ class PostgresBooks:
             id_ = account["id"]
             while pending is not None and pending["account_id"] <= id_:
                 if pending["account_id"] == id_:
-                    yield stored_entry_of(pending)
+                    yield EntryRow(pending, stored_entry_of)
                 pending = next(rows, None)
                 if pending is None:
                     rows = iter(await cursor.fetch(PREFETCH))
