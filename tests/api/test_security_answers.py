@@ -276,7 +276,7 @@ async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
         "listTransactions": "/transactions",
         "getTransaction": f"/transactions/{paid}",
         "getBalanceAt": f"/wallets/{alice.wallet_id}/balance?at=2026-11-24",
-        "getStatement": f"/wallets/{alice.wallet_id}/statement?month=2026-11",
+        "getStatement": f"/wallets/{alice.wallet_id}/statement?month={datetime.now(UTC):%Y-%m}",
         "getInsights": f"/wallets/{alice.wallet_id}/insights",
         "getIdempotencyKey": "/idempotency-keys/pay",
         "listSessions": "/users/me/sessions",

@@ -1,14 +1,35 @@
-"""What FastAPI leaves out of the examples of the document: fields that are null.
+"""The examples of the document.
 
-It drops every null when it writes the document, which is right for schemas and wrong for examples:
-an answer of ours shows `"note": null`, and an example without it is none of that schema.
+Answers are shown as the service gave them (`examples.json`, written by `make examples`). Examples
+of schemas come from beside the schemas; FastAPI drops every null when it writes the document, which
+is right for schemas and wrong for examples: an answer of ours shows `"note": null`, and an example
+without it is none of that schema. They are put back here.
 """
 
+import json
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 Schemas = Mapping[str, dict[str, Any]]
 REFERENCE = "#/components/schemas/"
+
+
+@cache
+def recorded() -> Mapping[str, Mapping[str, Any]]:
+    """Return operation id → status → the answer that was recorded."""
+    found: dict[str, dict[str, Any]] = json.loads(
+        files("wallet.api").joinpath("examples.json").read_text()
+    )
+    return found
+
+
+def show_recorded(operation: dict[str, Any]) -> None:
+    """Put the recorded answers of an operation into it."""
+    for status, value in recorded().get(operation["operationId"], {}).items():
+        content = operation["responses"][status]["content"]["application/json"]
+        content["example"] = value
 
 
 def complete_examples(schemas: Schemas) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from wallet.api.examples import complete_examples
+from wallet.api.examples import complete_examples, show_recorded
 from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
     AddressTooLong,
@@ -123,6 +123,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 }
             if "security" in operation:
                 document_access(operation)
+            show_recorded(operation)
             # Said of those that want nobody, too.
             operation.setdefault("security", [])
             operation["responses"] = dict(sorted(responses.items()))
