@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: sdk sdk-build sdk-python sdk-python-build show-sdks help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -36,6 +36,7 @@ assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place 
 $(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
 	$(BIN)/python scripts/build_assets.py
 
+.PHONY: sdk sdk-build sdk-python sdk-python-build show-sdks show-sdk-python
 sdk: sdk-python sdk-typescript ## Generate both SDKs from openapi.json
 
 sdk-build: sdk-python-build sdk-typescript-build ## Pack both SDKs: a wheel and an npm package
@@ -45,6 +46,11 @@ sdk-python: $(VENV)/.installed-dev ## Generate the Python SDK (sdks/python)
 
 sdk-python-build: $(VENV)/.installed-dev ## Generate the Python SDK and pack its wheel into sdks/python/dist
 	$(BIN)/python -m scripts.build_python_sdk --wheel
+
+show-sdks: show-sdk-python show-sdk-typescript ## A month of a small shop with either SDK, written to docs/transcripts
+
+show-sdk-python: $(VENV)/.installed-dev sdk-python ## A month of a small shop with the Python SDK, written to docs/transcripts
+	$(BIN)/python -m scripts.show_sdk_python
 
 run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL
 	@exec $(BIN)/wallet serve
@@ -91,6 +97,9 @@ show-live: $(VENV)/.installed-dev $(ASSETS) ## Watch two listeners on two worker
 
 show-statement: $(VENV)/.installed-dev ## Write a month's statement and images of its pages into docs/pictures
 	$(BIN)/python scripts/show_statement.py
+
+openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
+	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

@@ -45,7 +45,7 @@ def shop(service: LiveService) -> Wallet:
 def test_all_pages_are_gone_through_and_each_is_fetched_when_it_is_reached(
     service: LiveService, shop: Wallet
 ) -> None:
-    asked = []
+    asked: list[httpx.Request] = []
     http = httpx.Client(base_url=service.url, event_hooks={"request": [asked.append]})
     with http, Wallet(tokens=shop.tokens, http=http) as counted:
         lines = counted.transactions.list(kind="transfer", page_size=7)

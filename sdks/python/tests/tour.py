@@ -72,7 +72,7 @@ async def _mailed(http: httpx.AsyncClient, email: str, about: str, count: int) -
         )
         mails = [mail for mail in answer.json()["items"] if about in mail["subject"]]
         if len(mails) == count:
-            return re.findall(r"[A-Za-z0-9_-]{43}", mails[0]["text"])[0]
+            return str(re.findall(r"[A-Za-z0-9_-]{43}", mails[0]["text"])[0])
         await sleep(0.05)
     raise AssertionError(f"no mail about {about}")
 

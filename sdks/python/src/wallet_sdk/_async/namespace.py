@@ -1,7 +1,7 @@
 """How operations become methods of a client."""
 
-from collections.abc import Awaitable, Callable
-from typing import Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from wallet_sdk._async.transport import AsyncTransport
 from wallet_sdk._operations import Operation
@@ -33,7 +33,7 @@ class AsyncMethod(Generic[P, T]):
 
     def __get__(
         self, namespace: AsyncNamespace, owner: type[AsyncNamespace]
-    ) -> Callable[P, Awaitable[T]]:
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
         make = self._make
 
         async def method(*args: P.args, **kwargs: P.kwargs) -> T:
