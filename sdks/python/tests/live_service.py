@@ -81,7 +81,7 @@ class LiveService:
             self._process.wait(10)
 
     def verify(self) -> str:
-        """Stop it, check all of its books offline, and return what `wallet verify` says."""
+        """Check all of its books, and return what `wallet verify` says."""
         done = subprocess.run(
             [sys.executable, "-m", "wallet", "verify"],
             capture_output=True,

@@ -87,6 +87,7 @@ async def test_a_service_killed_twice_in_mid_use_loses_and_doubles_no_payment(
     assert payee.wallets.balance().posted == len(ids)
     assert payer.wallets.balance().posted == 100_000 - len(ids)
     assert {line.id for line in payee.transactions.list(page_size=200)} == set(ids)
+    assert mortal.verify().rstrip().endswith("intact.")
 
 
 def test_a_service_that_stays_away_leaves_the_outcome_unknown_until_it_is_back(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from wallet_sdk import ConnectionFailed, OutcomeUnknown, ProblemError, Retries, problems
-from wallet_sdk._operations import Operation
+from wallet_sdk._operations import Operation, segment
 from wallet_sdk._retries import Attempts
 from wallet_sdk.errors import Rejected, problem_of
 
@@ -174,6 +174,42 @@ def test_a_log_in_that_fails_in_the_middle_leaves_the_payment_unknown() -> None:
     assert begun.broken(refused) is refused
     begun.failed(httpx.ReadTimeout("silence"))
     assert isinstance(begun.broken(refused), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two\nlines", "K\u00f6nig", "\x7f"])
+def test_a_key_that_cannot_be_sent_is_refused_before_anything_is_sent(key: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        PAY.with_key(key).keyed()
+
+
+def test_a_key_is_made_for_what_takes_one_and_has_none() -> None:
+    without = replace(PAY, headers={})
+    made = without.keyed()
+    assert made.key is not None
+    assert len(made.key) == 36
+    assert made.keyed() is not made
+    assert made.keyed().key == made.key
+    assert CHANGE.keyed().key is None
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("a.b", "a.b"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("ü ?", "%C3%BC%20%3F"),
+    ],
+)
+def test_nothing_in_a_path_leads_to_another_operation(value: str, quoted: str) -> None:
+    assert segment(value) == quoted
+    assert httpx.URL(f"http://x/sessions/{quoted}").raw_path.decode() == f"/sessions/{quoted}"
+
+
+def test_an_empty_id_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        segment("")
 
 
 def test_problems_are_told_apart_by_their_code() -> None:

@@ -86,7 +86,7 @@ class Attempts:
         timeout_s = min(self._retries.attempt_timeout_s, left_s)
         return httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0))
 
-    def failed(self, error: httpx.TransportError) -> float:
+    def failed(self, error: httpx.RequestError) -> float:
         """Return how long to wait after an attempt without an answer, in seconds; or raise."""
         if isinstance(error, _OUR_FAULT):
             raise ConnectionFailed(str(error)).of(self._operation) from error
@@ -134,7 +134,7 @@ class Attempts:
     def _ends(self, error: Exception) -> NoReturn:
         if self._doubt is not None and not _settles(error):
             raise self._unknown(error) from error
-        if isinstance(error, httpx.TransportError):
+        if isinstance(error, httpx.RequestError):
             text = str(error) or type(error).__name__
             raise ConnectionFailed(text).of(self._operation) from error
         raise error

@@ -33,7 +33,8 @@ class AsyncWallet:
     Log in, or give an `api_key`, or `tokens` that were kept (`on_tokens` is called with the new
     ones whenever they change, and with None when the session is over). `retries` says how patient
     it is. Use it as a context manager, or close it. One client serves any number of concurrent
-    callers; it opens connections as needed and keeps them.
+    callers; it opens connections as needed and keeps them. An
+    `http` client of yours needs the `base_url` itself.
 
     `users`, `sessions`, `wallets`, `transfers`, `transactions`, `statements`, `proofs` and `live`
     are the API as people use it; `operations` has every operation of the document as it stands.

@@ -66,7 +66,9 @@ class AsyncSession:
             except Unauthenticated:
                 self.set_tokens(None)
                 raise
-            self.set_tokens(renewed)
+            # Somebody may have logged in anew meanwhile.
+            if self.tokens is tokens:
+                self.set_tokens(renewed)
             return True
 
     def _present(self) -> Tokens:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import httpx
 
@@ -35,8 +34,7 @@ class AsyncTransport:
 
         Raises the exceptions of `wallet_sdk.errors`.
         """
-        if operation.takes_key and operation.key is None:
-            operation = operation.with_key(str(uuid4()))
+        operation = operation.keyed()
         response = await self._definite(operation)
         try:
             return operation.parse(response)
@@ -59,7 +57,7 @@ class AsyncTransport:
         while True:
             try:
                 response = await self._attempt(operation, attempts)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 wait_s = attempts.failed(error)
             except WalletError as error:
                 ends_with = attempts.broken(error)
