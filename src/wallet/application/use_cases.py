@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.credentials import Credentials
+from wallet.application.event_log import EventLog
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
 from wallet.application.log_in import LogIn
@@ -15,6 +17,7 @@ from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
 from wallet.application.wallets import WalletKeeping
+from wallet.application.webhooks import WebhookEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class UseCases:
     people: People
     credentials: Credentials
     log_in: LogIn
+    api_keys: ApiKeyKeeping
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers
@@ -34,3 +38,5 @@ class UseCases:
     live: LiveHub
     idempotency_keys: IdempotencyKeys
     proofs: Proofs
+    webhooks: WebhookEndpoints
+    event_log: EventLog

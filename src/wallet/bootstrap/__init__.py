@@ -9,6 +9,7 @@ from wallet.bootstrap.commands import (
     MigrationCommand,
     create_admin,
     leave_safe_mode,
+    listen,
     migrate_down,
     migrate_up,
     migration_status,
@@ -18,15 +19,18 @@ from wallet.bootstrap.commands import (
 )
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, database, serve
 from wallet.bootstrap.worker import application
+from wallet.infrastructure.listening import Login
 
 __all__ = [
     "DatabaseAddresses",
+    "Login",
     "MigrationCommand",
     "StartFailed",
     "application",
     "create_admin",
     "database",
     "leave_safe_mode",
+    "listen",
     "migrate_down",
     "migrate_up",
     "migration_status",
