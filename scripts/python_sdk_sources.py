@@ -14,7 +14,7 @@ JsonObject = dict[str, Any]
 
 # The document, as the generator shall see it.
 
-_INSTANTS = re.compile(r".*_at|at|booked_(from|to)")
+_INSTANTS = re.compile(r".*_(at|since|until)|at|booked_(from|to)|timestamp")
 
 
 def prepared(document: JsonObject) -> JsonObject:

@@ -33,6 +33,7 @@ async def tour(url: str, name: str, on_operation: OnOperation) -> None:
         await _history(anna)
         await _proofs(anna)
         await _live(anna)
+        await _machines(anna, url)
         await _operations(anna, email)
         await _leave(ben)
         await _forgotten(anna, email, http)
@@ -162,6 +163,60 @@ async def _live(anna: AsyncWallet) -> None:
         assert isinstance(event, Ready)
         assert sorted(balance.currency for balance in event.balances) == ["JPY", "USD"]
         break
+
+
+async def _machines(anna: AsyncWallet, url: str) -> None:
+    key = await anna.api_keys.create(
+        name="Till",
+        scopes=["wallets:read", "transfers:write"],
+        spending=models.SpendingBody(currency="USD", budget=500),
+    )
+    assert key.secret not in repr(key)
+    assert (await anna.api_keys.get(key.id)).status == "active"
+    assert [found.id async for found in anna.api_keys.list()] == [key.id]
+    async with AsyncWallet(url, api_key=key.secret) as machine:
+        assert (await machine.wallets.balance()).currency == "USD"
+        with pytest.raises(problems.InsufficientScope):
+            await machine.transactions.list().first()
+        rotated = await anna.api_keys.rotate(key.id, overlap_s=60)
+        assert rotated.secret != key.secret
+        await anna.api_keys.revoke(key.id)
+        with pytest.raises(problems.Unauthenticated) as raised:
+            await machine.wallets.balance()
+        assert raised.value.code == "api-key-revoked"
+    await _webhooks(anna)
+
+
+async def _webhooks(anna: AsyncWallet) -> None:
+    made = await anna.webhooks.create("http://127.0.0.1:65534/hooks", events=["topup.settled"])
+    assert made.secret.startswith("whsec_")
+    assert made.secret not in repr(made)
+    changed = await anna.webhooks.update(made.id, description="Nobody listens", enabled=True)
+    assert (await anna.webhooks.get(made.id)).description == changed.description
+    assert [endpoint.id for endpoint in await anna.webhooks.list()] == [made.id]
+    rotated = await anna.webhooks.rotate_secret(made.id, overlap_s=60)
+    assert rotated.rotating_until is not None
+    delivery = await anna.webhooks.test(made.id)
+    assert delivery.status == "failed"
+    again = await anna.webhooks.resend_delivery(made.id, delivery.id)
+    assert again.event_id == delivery.event_id
+    logged = [found.id async for found in anna.webhooks.deliveries(made.id, page_size=1)]
+    assert logged == [again.id, delivery.id]
+    checked = await anna.webhooks.check_signature(
+        made.id,
+        body=models.SignatureBody(
+            webhook_id="1", webhook_timestamp="1", webhook_signature="v1,AAAA", body="{}"
+        ),
+    )
+    assert not checked.valid
+    assert await anna.webhooks.resend(made.id, since=made.created_at) == 0
+    await anna.webhooks.delete(made.id)
+    types = [event.type_ async for event in anna.events.list(page_size=2)]
+    assert types.count("topup.settled") == 1
+    page = await anna.events.list(after="now").first()
+    assert page.items == []
+    first = (await anna.events.list(types=["topup.settled"]).first()).items[0]
+    assert await anna.events.get(first.id) == first
 
 
 async def _operations(anna: AsyncWallet, email: str) -> None:

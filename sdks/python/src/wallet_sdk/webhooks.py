@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wallet_sdk.errors import WebhookRefused
+from wallet_sdk.models import EventAnswer
 
 PREFIX = "whsec_"
 TOLERANCE_S = 300.0
@@ -34,6 +35,11 @@ class WebhookMessage:
     id: str
     sent_at: datetime
     body: dict[str, Any]
+
+    @property
+    def event(self) -> EventAnswer:
+        """The body as the event that it is."""
+        return EventAnswer.from_dict(self.body)
 
 
 class Webhook:

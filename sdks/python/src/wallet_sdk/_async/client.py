@@ -9,6 +9,7 @@ import httpx
 
 from wallet_sdk._async.history import AsyncProofs, AsyncStatements, AsyncTransactions
 from wallet_sdk._async.live import AsyncLive
+from wallet_sdk._async.machines import AsyncApiKeys, AsyncEvents, AsyncWebhooks
 from wallet_sdk._async.money import AsyncTransfers, AsyncWallets
 from wallet_sdk._async.people import AsyncSessions, AsyncUsers
 from wallet_sdk._async.session import AsyncSession
@@ -36,8 +37,9 @@ class AsyncWallet:
     callers; it opens connections as needed and keeps them. An
     `http` client of yours needs the `base_url` itself.
 
-    `users`, `sessions`, `wallets`, `transfers`, `transactions`, `statements`, `proofs` and `live`
-    are the API as people use it; `operations` has every operation of the document as it stands.
+    `users`, `sessions`, `wallets`, `transfers`, `transactions`, `statements`, `proofs`, `live`,
+    `events`, `webhooks` and `api_keys` are the API as people use it; `operations` has every
+    operation of the document as it stands.
     """
 
     def __init__(
@@ -69,6 +71,9 @@ class AsyncWallet:
         self.statements = AsyncStatements(transport)
         self.proofs = AsyncProofs(transport)
         self.live = AsyncLive(transport)
+        self.events = AsyncEvents(transport)
+        self.webhooks = AsyncWebhooks(transport)
+        self.api_keys = AsyncApiKeys(transport)
         self.operations = AsyncOperations(transport)
 
     async def __aenter__(self) -> Self:

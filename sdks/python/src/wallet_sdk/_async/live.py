@@ -6,7 +6,7 @@ from time import monotonic
 
 import httpx
 
-from wallet_sdk._arguments import Id
+from wallet_sdk._arguments import Id, given
 from wallet_sdk._async.concurrency import sleep
 from wallet_sdk._async.namespace import AsyncNamespace
 from wallet_sdk._events import EventParser
@@ -100,12 +100,10 @@ class AsyncLive(AsyncNamespace):
     ) -> AsyncGenerator[Ready | Entry, None]:
         """Yield the events of one connection."""
         operation = stream_events.operation(
-            wallet_id=[str(id_) for id_ in wallet_ids], last_event_id=str(place)
+            wallet_id=[str(id_) for id_ in wallet_ids], last_event_id=given(str(place) or None)
         )
         bearer = await self._transport.bearer()
         headers = {**operation.headers, "Authorization": f"Bearer {bearer}"}
-        if not place.versions:
-            headers.pop("Last-Event-ID", None)
         parser = EventParser()
         try:
             async with self._transport.http.stream(
