@@ -4,7 +4,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wallet_sdk._events import EVENT_SIZE_MAX, EventParser, ServerEvent
@@ -24,6 +24,7 @@ EVENTS = [
 ]
 
 
+@example([STREAM.index(b"\r") + 1] * 2)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
 def test_a_stream_reads_the_same_however_it_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]

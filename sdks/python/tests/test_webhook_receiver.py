@@ -50,6 +50,7 @@ def test_the_services_webhooks_are_accepted_by_either_secret(service: LiveServic
             assert message.event.type_ == "topup.settled"
             assert message.event.id == message.id
             assert isinstance(message.event.data, EntryData)
+            assert message.event.data.transaction is not None
             assert message.event.data.transaction.id == top_up.id
         # The same id everywhere.
         assert person.events.get(message.id) == message.event

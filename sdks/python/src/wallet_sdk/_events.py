@@ -33,10 +33,11 @@ class EventParser:
 
     def feed(self, content: bytes) -> Iterator[ServerEvent]:
         """Yield the events that are complete; raise ValueError for one that never ends."""
-        lines = _LINE_END.split(self._rest + content)
-        # A CR at the end may be the first half of a line end.
+        unread = self._rest + content
+        lines = _LINE_END.split(unread)
         self._rest = lines.pop()
-        if not self._rest and content.endswith(b"\r"):
+        if unread.endswith(b"\r"):
+            # It may be the first half of a line end.
             self._rest = lines.pop() + b"\r"
         for line in lines:
             self._size += len(line)
