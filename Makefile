@@ -36,14 +36,30 @@ assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place 
 $(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
 	$(BIN)/python scripts/build_assets.py
 
+.PHONY: sdk sdk-build sdk-python sdk-python-build show-sdks show-sdk-python
+sdk: sdk-python sdk-typescript ## Generate both SDKs from openapi.json
+
+sdk-build: sdk-python-build sdk-typescript-build ## Pack both SDKs: a wheel and an npm package
+
+sdk-python: $(VENV)/.installed-dev ## Generate the Python SDK (sdks/python)
+	$(BIN)/python -m scripts.build_python_sdk
+
+sdk-python-build: $(VENV)/.installed-dev ## Generate the Python SDK and pack its wheel into sdks/python/dist
+	$(BIN)/python -m scripts.build_python_sdk --wheel
+
+show-sdks: show-sdk-python show-sdk-typescript ## A month of a small shop with either SDK, written to docs/transcripts
+
+show-sdk-python: $(VENV)/.installed-dev sdk-python ## A month of a small shop with the Python SDK, written to docs/transcripts
+	$(BIN)/python -m scripts.show_sdk_python
+
 run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL
 	@exec $(BIN)/wallet serve
 
 test: $(VENV)/.installed-dev $(ASSETS) ## Run the suite with coverage (on a real, embedded PostgreSQL)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term
 
-test-slow: $(VENV)/.installed-dev $(ASSETS) ## Run what takes long or breaks things on purpose
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.installed-dev $(ASSETS) sdk-python ## Run what takes long or breaks things on purpose
+	$(BIN)/python -m pytest -m slow tests sdks/python/tests
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -115,6 +131,7 @@ profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by laye
 lock: $(VENV)/.installed-dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --extra dev -c requirements.lock --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.lock
+	echo openapi-python-client | $(BIN)/uv pip compile -q --upgrade - --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-sdk.lock
 
 clean: ## Remove the environment and built files (never the data)
-	rm -rf $(VENV) src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) sdks/python/build sdks/python/dist sdks/python/src/wallet_sdk/_generated sdks/python/src/wallet_sdk/_sync src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*
