@@ -75,10 +75,16 @@ export interface NewBatch {
 
 type Times = "booked_from" | "booked_to";
 
+/** Whatever is not changed may be given, lists that are constant too. */
+type Given<Query> = {
+  readonly [Name in keyof Query]: Query[Name] extends (infer Item)[] | undefined
+    ? readonly Item[]
+    : Query[Name];
+};
+
 /** Which lines of history; a line must meet everything that is asked for. */
-export type TransactionFilter = Omit<
-  QueryOf<"listTransactions">,
-  "cursor" | "count" | "status" | Times
+export type TransactionFilter = Given<
+  Omit<QueryOf<"listTransactions">, "cursor" | "count" | "status" | Times>
 > & {
   /** Booked at this time or later. */
   readonly booked_from?: string | Date;
