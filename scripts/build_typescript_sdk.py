@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.build_assets import BuildError, npm_of_path, npm_of_wheel, run, works
+
 from wallet.domain.currencies import EXPONENTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,9 +72,17 @@ def build(*, tests: bool) -> str:
         node.tsc("tsconfig.json")
         mark("dist", sources)
     if tests:
-        shutil.rmtree(SDK / "build", ignore_errors=True)
-        node.tsc("tsconfig.tests.json")
+        build_tests(node, fingerprint("src/**/*.ts", "tests/**/*.ts", "examples/*.ts", "*.json"))
     return f"sdks/typescript/dist: {len(list((SDK / 'dist').rglob('*.js')))} modules."
+
+
+def build_tests(node: Node, sources: str) -> None:
+    """Compile tests and examples to `build/`."""
+    if is_current("build", sources) and (SDK / "build" / "tests").exists():
+        return
+    shutil.rmtree(SDK / "build", ignore_errors=True)
+    node.tsc("tsconfig.tests.json")
+    mark("build", sources)
 
 
 def pack() -> str:
@@ -257,10 +266,8 @@ class Node:
 
     def __init__(self) -> None:
         self._npm = self._usable()
-        self._binary = (
-            str(shutil.which("node")) if len(self._npm) == 1 else str(Path(self._npm[0]))
-        )
-        search = [str(Path(self._binary).parent), os.environ.get("PATH", "")]
+        self.binary = str(shutil.which("node")) if len(self._npm) == 1 else str(Path(self._npm[0]))
+        search = [str(Path(self.binary).parent), os.environ.get("PATH", "")]
         self.environment = {**os.environ, "PATH": os.pathsep.join(search)}
 
     @staticmethod
@@ -283,7 +290,7 @@ class Node:
     def run(self, script: Path, *arguments: str) -> None:
         """Run a script of an installed package."""
         run(
-            [self._binary, str(script), *arguments],
+            [self.binary, str(script), *arguments],
             f"{script.name} failed:",
             cwd=SDK,
             environment=self.environment,

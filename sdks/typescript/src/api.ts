@@ -33,9 +33,7 @@ export class Api {
   /** Ask what a key has come to. */
   outcomeOf(key: string, options?: RequestOptions): Promise<KeyOutcome> {
     const params = { path: { key } };
-    return answer(
-      this.raw.GET("/idempotency-keys/{key}", { params, ...this.with(options) }),
-    );
+    return answer(this.raw.GET("/idempotency-keys/{key}", { params, ...this.with(options) }));
   }
 }
 

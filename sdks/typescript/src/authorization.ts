@@ -21,10 +21,10 @@ export interface Credentials {
 /**
  * Where tokens are kept between runs, and shared by several tabs or processes.
  *
- * A refresh token is good once. Who shares tokens must therefore refresh one at a time: `exclusively`
- * runs the work while nobody else does, such as under a lock of the browser (`navigator.locks`) or of
- * the database; after it has begun, the tokens are loaded again, and those that another has got are
- * taken over.
+ * A refresh token is good once. Who shares tokens must therefore refresh one at a time:
+ * `exclusively` runs the work while nobody else does, such as under a lock of the browser
+ * (`navigator.locks`) or of the database; after it has begun, the tokens are loaded again, and
+ * those that another has got are taken over.
  */
 export interface TokenStore {
   /** Return what is kept, or undefined. */
@@ -193,7 +193,8 @@ export class KeyAuthorization implements Authorization {
 /** Tell whether a request may have been carried out although it failed. */
 function isInDoubt(error: unknown): boolean {
   if (error instanceof ConnectionError) return true;
-  return error instanceof ProblemError && (error.status === 500 || error.code === "outcome-unknown");
+  if (!(error instanceof ProblemError)) return false;
+  return error.status === 500 || error.code === "outcome-unknown";
 }
 
 function bearer(tokens: Tokens | undefined): string {

@@ -23,12 +23,7 @@ export {
 export { OPERATIONS, type OperationId } from "./generated/operations.js";
 export * from "./generated/problems.js";
 export type { components, operations, paths } from "./generated/schema.js";
-export {
-  Live,
-  type LiveEntry,
-  type LiveOptions,
-  type LiveReady,
-} from "./live.js";
+export { Live, type LiveEntry, type LiveOptions, type LiveReady } from "./live.js";
 export { exponentOf, Money, MINOR_UNITS_MAX, type CurrencyCode } from "./money.js";
 export { Proofs } from "./namespaces/proofs.js";
 export { Sessions } from "./namespaces/sessions.js";

@@ -18,7 +18,12 @@ export interface Operation {
 // Paths without parameters come first: /wallets/my-balance is no wallet's id.
 const PATTERNS = OPERATIONS.map((operation: Operation) => ({
   operation,
-  pattern: new RegExp(`^${operation.path.split(/\{[^}]+\}/).map(escaped).join("[^/]+")}$`),
+  pattern: new RegExp(
+    `^${operation.path
+      .split(/\{[^}]+\}/)
+      .map(escaped)
+      .join("[^/]+")}$`,
+  ),
   parameters: operation.path.split("{").length - 1,
 })).sort((one, other) => one.parameters - other.parameters);
 

@@ -11,13 +11,16 @@ export interface Page<Item> {
  * A list of any length, of which pages are fetched as they are needed:
  *
  * ```ts
- * for await (const line of wallet.transactions.list({ direction: "in" })) console.log(line.display);
+ * for await (const line of wallet.transactions.list()) console.log(line.display);
  * ```
  *
- * A page that is empty is not the end: a search for what is rare looks at a stretch at a time. Every
- * loop over it begins anew.
+ * A page that is empty is not the end: a search for what is rare looks at a stretch at a time.
+ * Every loop over it begins anew.
  */
-export class Listing<Item, OnePage extends Page<Item> = Page<Item>> implements AsyncIterable<Item> {
+export class Listing<
+  Item,
+  OnePage extends Page<Item> = Page<Item>,
+> implements AsyncIterable<Item> {
   readonly #fetch: (cursor: string | undefined) => Promise<OnePage>;
   readonly #from: string | undefined;
 

@@ -219,9 +219,11 @@ export class Transport {
     const keyed = options.asking !== true && (operation?.keyed === true || given !== undefined);
     const key = keyed ? assertKey(given ?? newKey()) : undefined;
     const safe = request.method === "GET" || request.method === "HEAD";
+    // Not every browser tells by `request.body` whether there is one.
+    const body = safe ? undefined : await request.arrayBuffer();
     return {
       request,
-      body: request.body === null ? undefined : await request.arrayBuffer(),
+      body: body?.byteLength ? body : undefined,
       operation,
       key,
       repeatable: safe || keyed || options.asking === true,

@@ -84,7 +84,9 @@ export class Deadline {
     this.#follow();
     // A timer of more than 24 days would fire at once.
     if (milliseconds < 2 ** 31) {
-      const late = new DeadlineError(`There was no answer within ${Math.round(milliseconds)} ms.`);
+      const late = new DeadlineError(
+        `There was no answer within ${Math.round(milliseconds)} ms.`,
+      );
       this.#timer = setTimeout(() => this.#controller.abort(late), Math.max(0, milliseconds));
     }
   }

@@ -7,8 +7,7 @@ export const TOLERANCE_S = 300;
 
 /** Headers as frameworks hand them out. */
 export type WebhookHeaders =
-  | Headers
-  | Readonly<Record<string, string | readonly string[] | undefined>>;
+  Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** What to check a message against. */
 export interface WebhookCheck {
@@ -31,9 +30,9 @@ export interface WebhookMessage {
 }
 
 /**
- * Return a webhook's message, or throw `WebhookError` if it was not signed with the secret or is not
- * of these minutes. Give the body as it came, before anything has parsed it: a single space less and
- * the signature is wrong.
+ * Return a webhook's message, or throw `WebhookError` if it was not signed with the secret or is
+ * not of these minutes. Give the body as it came, before anything has parsed it: a single space
+ * less and the signature is wrong.
  *
  * ```ts
  * const { id, event } = await verifyWebhook(await request.text(), request.headers, { secret });

@@ -70,10 +70,16 @@ test("a transfer is repeated with its one key until the answer is definite", asy
   assert.equal(keys.length, 5);
   assert.equal(new Set(keys).size, 1);
   assert.match(keys[0] ?? "", UUID);
-  assert.deepEqual(new Set(server.received.map(({ body }) => body)), new Set([JSON.stringify(PAY)]));
+  assert.deepEqual(
+    new Set(server.received.map(({ body }) => body)),
+    new Set([JSON.stringify(PAY)]),
+  );
   const statuses = attempts.map(({ status }) => status);
   assert.deepEqual(statuses, [undefined, undefined, 503, 500, 201]);
-  assert.deepEqual(new Set(attempts.map((attempt) => attempt.operationId)), new Set(["createTransfer"]));
+  assert.deepEqual(
+    new Set(attempts.map((attempt) => attempt.operationId)),
+    new Set(["createTransfer"]),
+  );
   assert.equal(attempts.at(-1)?.retryInMs, undefined);
 });
 
@@ -116,7 +122,7 @@ test("a code that is newer than the package comes as the base class", async (t) 
   assert.equal(((await failure(inherited.wallet.users.me())) as ProblemError).code, "toString");
 });
 
-test("an answer of a proxy that knows nothing of problems is an error with its status", async (t) => {
+test("an answer of a proxy that knows no problems is an error with its status", async (t) => {
   const proxy: Answering = (_, response) => {
     response.writeHead(418, { "content-type": "text/html" }).end("<h1>I am a teapot</h1>");
   };
@@ -126,7 +132,7 @@ test("an answer of a proxy that knows nothing of problems is an error with its s
   assert.match(error.detail, /teapot/);
 });
 
-test("when attempts are used up and money may have moved, the error says how to know", async (t) => {
+test("when money may have moved, the error says how to know", async (t) => {
   const { server, wallet } = await scripted(
     t,
     [
@@ -175,7 +181,7 @@ test("where nothing was done by any attempt, the outcome is known", async (t) =>
   assert.equal(server.received.length, 3);
 });
 
-test("Retry-After is waited for, and what is longer than the deadline is told at once", async (t) => {
+test("Retry-After is waited for; beyond the deadline it is told at once", async (t) => {
   const later = problem(429, "too-many-requests", { "retry-after": "1" });
   const { server, wallet } = await scripted(t, [later, paid]);
   await wallet.transfers.create(PAY);
@@ -229,7 +235,10 @@ test("a preview is only a question: it is repeated, has no key and leaves no dou
   const preview = { dry_run: true, outcome: "accepted", transfer: null, refusal: null };
   const { server, wallet } = await scripted(t, [cut, json(200, preview)]);
   assert.deepEqual(await wallet.transfers.preview(PAY), preview);
-  assert.deepEqual(server.received.map((request) => request.key), [undefined, undefined]);
+  assert.deepEqual(
+    server.received.map((request) => request.key),
+    [undefined, undefined],
+  );
   const lost = await scripted(t, [cut], { attemptsMax: 2 });
   assert.ok((await failure(lost.wallet.transfers.preview(PAY))) instanceof ConnectionError);
 });
@@ -270,7 +279,11 @@ test("a caller's signal ends a call with its own reason, and never a doubt silen
 });
 
 test("a payment that was kept is sent by another process with the same key and body", async (t) => {
-  const { server, wallet } = await scripted(t, [paid, json(201, { id: "b1" }), json(201, { id: "p1" })]);
+  const { server, wallet } = await scripted(t, [
+    paid,
+    json(201, { id: "b1" }),
+    json(201, { id: "p1" }),
+  ]);
   const other = new Wallet({ baseUrl: server.url, apiKey: "wk_other" });
   const batch = { transfers: [PAY, PAY], atomic: true };
   for (const payment of [
@@ -330,11 +343,16 @@ test("a list goes through pages that are empty, and can be gone on with", async 
   for await (const { id } of wallet.transactions.list(filter)) ids.push(id);
   assert.deepEqual(ids, ["a", "b", "c"]);
   const asked = server.received.map(({ path }) => new URL(path, server.url).searchParams);
-  assert.deepEqual(asked.map((query) => query.get("cursor")), [null, "c1", "c2"]);
+  assert.deepEqual(
+    asked.map((query) => query.get("cursor")),
+    [null, "c1", "c2"],
+  );
   assert.deepEqual(asked[2]?.getAll("kind"), ["transfer", "top-up"]);
   assert.equal(asked[2]?.get("booked_from"), "2026-11-01T00:00:00.000Z");
 
-  const other = await scripted(t, [json(200, { items: [line("a"), line("b")], next_cursor: "x" })]);
+  const other = await scripted(t, [
+    json(200, { items: [line("a"), line("b")], next_cursor: "x" }),
+  ]);
   const list = other.wallet.transactions.list({}, { cursor: "kept" });
   assert.equal((await list.take(3)).length, 3);
   assert.equal(other.server.received.length, 2);

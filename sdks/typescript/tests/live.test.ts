@@ -54,11 +54,16 @@ test("a stream goes on where it was cut, with nothing missing and nothing twice"
     cut,
     problem(503, "streams-exhausted", { "retry-after": "0" }),
     // One that is repeated, and one in pieces of a byte, in the middle of characters.
-    stream(ready("a:4") + entry("a:4") + entry("a:5") + ": alive ☕\n\n" + entry("a:6"), { piece: 1 }),
+    stream(ready("a:4") + entry("a:4") + entry("a:5") + ": alive ☕\n\n" + entry("a:6"), {
+      piece: 1,
+    }),
     stream(ready("a:6") + entry("a:7"), { open: true }),
   );
   const found = await taken(wallet.live.entries(), 4);
-  assert.deepEqual(found.map((event) => event.type === "entry" && event.id), ["a:4", "a:5", "a:6", "a:7"]);
+  assert.deepEqual(
+    found.map((event) => event.type === "entry" && event.id),
+    ["a:4", "a:5", "a:6", "a:7"],
+  );
   const asked = server.received.map(({ lastEventId }) => lastEventId);
   assert.deepEqual(asked, [undefined, "a:4", "a:4", "a:4", "a:6"]);
   assert.equal(server.received[0]?.token, "Bearer wk_test");
@@ -71,8 +76,14 @@ test("an entry that was left out is fetched by connecting again", async (t) => {
     stream(ready("a:3") + entry("a:4") + entry("a:5"), { open: true }),
   );
   const found = await taken(wallet.live.entries(), 2);
-  assert.deepEqual(found.map((event) => event.type === "entry" && event.id), ["a:4", "a:5"]);
-  assert.deepEqual(server.received.map(({ lastEventId }) => lastEventId), [undefined, "a:3"]);
+  assert.deepEqual(
+    found.map((event) => event.type === "entry" && event.id),
+    ["a:4", "a:5"],
+  );
+  assert.deepEqual(
+    server.received.map(({ lastEventId }) => lastEventId),
+    [undefined, "a:3"],
+  );
 });
 
 test("a kept position is gone on from, and each event has the next one to keep", async (t) => {
@@ -80,7 +91,10 @@ test("a kept position is gone on from, and each event has the next one to keep",
     t,
     stream(ready("a:3,b:7") + entry("b:8", "a:3,b:8"), { open: true }),
   );
-  const [first, second] = await taken(wallet.live.events({ lastEventId: "a:3,b:7", walletIds: ["a", "b"] }), 2);
+  const [first, second] = await taken(
+    wallet.live.events({ lastEventId: "a:3,b:7", walletIds: ["a", "b"] }),
+    2,
+  );
   assert.equal(first?.position, "a:3,b:7");
   assert.equal(second?.position, "a:3,b:8");
   assert.equal(server.received[0]?.lastEventId, "a:3,b:7");
@@ -95,7 +109,10 @@ test("a wallet that was opened while the line was down is seen from its first en
     stream(ready("a:3,n:0") + entry("n:1", "a:3,n:1") + entry("n:2", "a:3,n:2"), { open: true }),
   );
   const found = await taken(wallet.live.entries(), 2);
-  assert.deepEqual(found.map((event) => event.type === "entry" && event.id), ["n:1", "n:2"]);
+  assert.deepEqual(
+    found.map((event) => event.type === "entry" && event.id),
+    ["n:1", "n:2"],
+  );
   assert.deepEqual(
     server.received.map(({ lastEventId }) => lastEventId),
     [undefined, "a:3", "a:3,n:0"],
@@ -107,7 +124,8 @@ test("a signal ends the loop without an error, also in the middle of a pause", a
   const controller = new AbortController();
   setTimeout(() => controller.abort(), 50);
   const seen: string[] = [];
-  for await (const event of wallet.live.events({ signal: controller.signal })) seen.push(event.type);
+  for await (const event of wallet.live.events({ signal: controller.signal }))
+    seen.push(event.type);
   assert.deepEqual(seen, ["ready"]);
 
   const down = await scripted(t, cut);
@@ -118,7 +136,10 @@ test("a signal ends the loop without an error, also in the middle of a pause", a
   });
   const pauses: number[] = [];
   const signal = AbortSignal.timeout(100);
-  for await (const _ of slow.live.events({ signal, onReconnect: (_why, ms) => pauses.push(ms) })) {
+  for await (const _ of slow.live.events({
+    signal,
+    onReconnect: (_why, ms) => pauses.push(ms),
+  })) {
     assert.fail("nothing comes");
   }
   assert.equal(pauses.length, 1);
@@ -150,7 +171,8 @@ test("what waiting does not mend is thrown", async (t) => {
 });
 
 test("a stream that its token ends goes on with the next token", async (t) => {
-  const end = 'event: problem\ndata: {"type": "problem", "problem": {"code": "token-expired", ' +
+  const end =
+    'event: problem\ndata: {"type": "problem", "problem": {"code": "token-expired", ' +
     '"title": "x", "status": 401, "request_id": "r"}}\n\n';
   const reasons: unknown[] = [];
   const { server, wallet } = await scripted(

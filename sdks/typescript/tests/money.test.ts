@@ -69,7 +69,10 @@ test("an amount is written as the service writes it", () => {
   for (const [amount, currency, text] of written) {
     assert.equal(Money.ofMinor(amount, currency).toString(), text);
   }
-  assert.equal(Money.ofMinor(9_000_000_000_000_000, "USD").format("en-US"), "$90,000,000,000,000.00");
+  assert.equal(
+    Money.ofMinor(9_000_000_000_000_000, "USD").format("en-US"),
+    "$90,000,000,000,000.00",
+  );
   assert.equal(Money.ofMinor(123456, "EUR").format("de-DE"), "1.234,56\u00a0€");
   assert.equal(Money.ofMinor(2500, "JPY").format("en-US"), "¥2,500");
 });
@@ -94,11 +97,16 @@ test("sums stay exact, in range and in one currency", () => {
 
 test("a split loses nothing", () => {
   const parts = (amount: number, count: number): number[] =>
-    Money.ofMinor(amount, "USD").split(count).map((part) => part.amount);
+    Money.ofMinor(amount, "USD")
+      .split(count)
+      .map((part) => part.amount);
   assert.deepEqual(parts(1000, 3), [334, 333, 333]);
   assert.deepEqual(parts(-1000, 3), [-334, -333, -333]);
   assert.deepEqual(parts(2, 4), [1, 1, 0, 0]);
-  assert.deepEqual(parts(8_999_999_999_999_999, 2), [4_500_000_000_000_000, 4_499_999_999_999_999]);
+  assert.deepEqual(
+    parts(8_999_999_999_999_999, 2),
+    [4_500_000_000_000_000, 4_499_999_999_999_999],
+  );
   assert.throws(() => parts(1, 0), MoneyError);
 });
 

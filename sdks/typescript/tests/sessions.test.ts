@@ -12,7 +12,14 @@ import {
   type WalletOptions,
 } from "wallet-sdk";
 
-import { byPath, cut, json, problem, ScriptedServer, type Answering } from "./support/scripted_server.js";
+import {
+  byPath,
+  cut,
+  json,
+  problem,
+  ScriptedServer,
+  type Answering,
+} from "./support/scripted_server.js";
 
 const CREDENTIALS = { email: "ada@example.com", password: "seven green lamps at dusk" };
 const kept = (name: string, forMs: number): Tokens => ({
@@ -30,7 +37,7 @@ class Rotating {
   #access = "access-0";
   readonly lifeS: number;
   readonly answering: Answering;
-  /** What to do with the next refresh instead of answering it; the token is used up all the same. */
+  /** How many answers to refreshes are lost; their tokens are used up all the same. */
   lose = 0;
 
   constructor(lifeS = 900) {
@@ -129,7 +136,10 @@ test("with credentials the first request logs in, once for all", async (t) => {
 });
 
 test("a session that was ended elsewhere begins anew with credentials, else says so", async (t) => {
-  const { rotating, wallet } = await scripted(t, { credentials: CREDENTIALS, tokens: kept("0", 9e5) });
+  const { rotating, wallet } = await scripted(t, {
+    credentials: CREDENTIALS,
+    tokens: kept("0", 9e5),
+  });
   await wallet.users.me();
   rotating.isRevoked = true;
   await wallet.users.me();
@@ -145,7 +155,10 @@ test("a session that was ended elsewhere begins anew with credentials, else says
 });
 
 test("a refresh whose answer was lost costs no session where there are credentials", async (t) => {
-  const { rotating, wallet } = await scripted(t, { credentials: CREDENTIALS, tokens: kept("0", -1) });
+  const { rotating, wallet } = await scripted(t, {
+    credentials: CREDENTIALS,
+    tokens: kept("0", -1),
+  });
   rotating.lose = 1;
   await wallet.users.me();
   assert.deepEqual([rotating.refreshes, rotating.logIns], [1, 1]);
@@ -174,7 +187,10 @@ test("an outage while a token is asked for is waited out", async (t) => {
 test("nobody is logged in: said without a request", async (t) => {
   const { server, wallet } = await scripted(t, {});
   await assert.rejects(wallet.users.me(), NotLoggedInError);
-  await assert.rejects(wallet.transfers.create({ to_handle: "bob", amount: 1 }), NotLoggedInError);
+  await assert.rejects(
+    wallet.transfers.create({ to_handle: "bob", amount: 1 }),
+    NotLoggedInError,
+  );
   assert.equal(server.received.length, 0);
 });
 
@@ -211,10 +227,13 @@ class SharedStore implements TokenStore {
   }
 }
 
-test("clients that share a store refresh one at a time, and take over what another got", async (t) => {
+test("clients that share a store refresh one at a time and share what they get", async (t) => {
   const tokenStore = new SharedStore();
   const { rotating, server, wallet } = await scripted(t, { tokenStore });
-  const tabs = [wallet, ...Array.from({ length: 9 }, () => new Wallet({ baseUrl: server.url, tokenStore }))];
+  const tabs = [
+    wallet,
+    ...Array.from({ length: 9 }, () => new Wallet({ baseUrl: server.url, tokenStore })),
+  ];
   await Promise.all(tabs.flatMap((tab) => [tab.users.me(), tab.users.me()]));
   assert.equal(rotating.refreshes, 1);
   assert.equal(rotating.isRevoked, false);
@@ -249,7 +268,10 @@ test("one caller's signal does not end the refresh that others wait for", async 
 test("an API key is sent as it is, and refused without a second attempt", async (t) => {
   const { server, wallet } = await scripted(t, { apiKey: "wk_abc" });
   await assert.rejects(wallet.users.me(), ProblemError);
-  assert.deepEqual(server.received.map(({ token }) => token), ["Bearer wk_abc"]);
+  assert.deepEqual(
+    server.received.map(({ token }) => token),
+    ["Bearer wk_abc"],
+  );
   await assert.rejects(() => wallet.sessions.logIn(CREDENTIALS), /API key/);
 });
 

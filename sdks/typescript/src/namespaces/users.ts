@@ -56,10 +56,7 @@ export class Users {
   }
 
   /** Set a new password; your other sessions end, this one goes on. */
-  async changePassword(
-    body: BodyOf<"changePassword">,
-    options?: RequestOptions,
-  ): Promise<void> {
+  async changePassword(body: BodyOf<"changePassword">, options?: RequestOptions): Promise<void> {
     const { raw } = this.#api;
     await done(raw.POST("/users/me/password", { body, ...this.#api.with(options) }));
     this.#session?.passwordChanged(body.new_password);
@@ -74,9 +71,7 @@ export class Users {
   /** Show the token of that mail: from then on you can be paid by e-mail address. */
   verifyEmail(token: string, options?: RequestOptions): Promise<void> {
     const body = { token };
-    return done(
-      this.#api.raw.POST("/email-verifications", { body, ...this.#api.with(options) }),
-    );
+    return done(this.#api.raw.POST("/email-verifications", { body, ...this.#api.with(options) }));
   }
 
   /** Have a mail sent that lets you set a new password; never says who has an account. */

@@ -21,11 +21,7 @@ export class Wallets {
   }
 
   /** Return what a wallet held right before an instant. */
-  balanceAt(
-    walletId: string,
-    at: string | Date,
-    options?: RequestOptions,
-  ): Promise<PastBalance> {
+  balanceAt(walletId: string, at: string | Date, options?: RequestOptions): Promise<PastBalance> {
     const params = { path: { id: walletId }, query: query({ at }) as { at: string } };
     return answer(
       this.#api.raw.GET("/wallets/{id}/balance", { params, ...this.#api.with(options) }),

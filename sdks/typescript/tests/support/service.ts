@@ -12,6 +12,10 @@ import { Wallet, type WalletOptions } from "wallet-sdk";
 
 export const PASSWORD = "seven green lamps at dusk";
 
+interface Mails {
+  readonly items: readonly { readonly subject: string; readonly text: string }[];
+}
+
 /** The service's command, which whoever runs the tests says: `python -m wallet`. */
 const COMMAND = JSON.parse(process.env["WALLET_COMMAND"] ?? '["wallet"]') as string[];
 
@@ -112,12 +116,13 @@ export class Service {
     return wallet;
   }
 
-  /** Return the token of the newest mail to somebody. */
-  async mailedToken(recipient: string): Promise<string> {
+  /** Return the token of the newest mail to somebody with such a subject, once it has come. */
+  async mailedToken(recipient: string, subject: RegExp): Promise<string> {
     const address = `${this.url}/dev/mail?recipient=${encodeURIComponent(recipient)}`;
     for (const until = Date.now() + 5_000; Date.now() < until; await sleep(50)) {
-      const { items } = (await (await fetch(address)).json()) as { items: { text: string }[] };
-      const token = items[0] && /^\s*([\w-]{40,})\s*$/m.exec(items[0].text)?.[1];
+      const { items } = (await (await fetch(address)).json()) as Mails;
+      const mail = items.find((item) => subject.test(item.subject));
+      const token = mail && /^\s*([\w-]{40,})\s*$/m.exec(mail.text)?.[1];
       if (token) return token;
     }
     throw new Error(`no mail to ${recipient}`);
