@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile sdk-typescript sdk-build-typescript show-sdk-typescript
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -61,6 +61,16 @@ check: lint types imports test ## What CI runs first (at most 15 minutes on 2 co
 
 check-slow: test-slow ## What CI runs next: faults, races over several processes (at most 40 minutes)
 
+.PHONY: sdk-typescript sdk-typescript-build show-sdk-typescript
+sdk-typescript: $(VENV)/.installed ## Build the TypeScript SDK from openapi.json (npm)
+	$(BIN)/python -m scripts.build_typescript_sdk
+
+sdk-typescript-build: $(VENV)/.installed ## Build it and pack it for npm
+	$(BIN)/python -m scripts.build_typescript_sdk --pack
+
+show-sdk-typescript: $(VENV)/.installed ## A month of a small shop, written to docs/transcripts
+	$(BIN)/python -m scripts.show_sdk_typescript
+
 bench: $(VENV)/.installed-dev $(ASSETS) ## Measure the service against PostgreSQL and others (25 minutes; wants wrk)
 	$(BIN)/python -m benchmarks run
 
@@ -82,14 +92,8 @@ show-live: $(VENV)/.installed-dev $(ASSETS) ## Watch two listeners on two worker
 show-statement: $(VENV)/.installed-dev ## Write a month's statement and images of its pages into docs/pictures
 	$(BIN)/python scripts/show_statement.py
 
-sdk-typescript: $(VENV)/.installed ## Build the TypeScript SDK from openapi.json (npm)
-	$(BIN)/python -m scripts.build_typescript_sdk
-
-sdk-build-typescript: $(VENV)/.installed ## Build it and pack it for npm
-	$(BIN)/python -m scripts.build_typescript_sdk --pack
-
-show-sdk-typescript: $(VENV)/.installed ## A month of a small shop, written to docs/transcripts
-	$(BIN)/python -m scripts.show_sdk_typescript
+openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
+	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile
@@ -99,4 +103,5 @@ lock: $(VENV)/.installed-dev ## Resolve the dependencies anew into the lock file
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --extra dev -c requirements.lock --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.lock
 
 clean: ## Remove the environment and built files (never the data)
-	rm -rf $(VENV) src/wallet/api/static web/node_modules sdks/typescript/node_modules sdks/typescript/dist sdks/typescript/build sdks/typescript/src/generated sdks/typescript/.built .mypy_cache .ruff_cache .pytest_cache .coverage*
+	cd sdks/typescript && rm -rf node_modules dist build src/generated .built
+	rm -rf $(VENV) src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*
