@@ -11,6 +11,8 @@ import {
 } from "./authorization.js";
 import type { paths } from "./generated/schema.js";
 import { Live } from "./live.js";
+import { ApiKeys } from "./namespaces/api_keys.js";
+import { Events } from "./namespaces/events.js";
 import { Proofs } from "./namespaces/proofs.js";
 import { loggedIn, refreshed, Sessions } from "./namespaces/sessions.js";
 import { Statements } from "./namespaces/statements.js";
@@ -18,6 +20,7 @@ import { Transactions } from "./namespaces/transactions.js";
 import { Transfers } from "./namespaces/transfers.js";
 import { Users } from "./namespaces/users.js";
 import { Wallets } from "./namespaces/wallets.js";
+import { WebhookEndpoints } from "./namespaces/webhook_endpoints.js";
 import type { Payment, SavedPayment } from "./payments.js";
 import { Transport, type Attempt } from "./transport.js";
 import type { BatchAnswer, TopUp, Transfer } from "./types.js";
@@ -71,6 +74,9 @@ export class Wallet {
   readonly statements: Statements;
   readonly proofs: Proofs;
   readonly live: Live;
+  readonly events: Events;
+  readonly webhookEndpoints: WebhookEndpoints;
+  readonly apiKeys: ApiKeys;
   /**
    * Every operation of the API, typed from its document (openapi-fetch), with the same tokens,
    * keys and attempts. Problems are returned as `error`, not thrown; what has no answer rejects.
@@ -116,6 +122,9 @@ export class Wallet {
     this.statements = new Statements(api);
     this.proofs = new Proofs(api);
     this.live = new Live(transport);
+    this.events = new Events(api);
+    this.webhookEndpoints = new WebhookEndpoints(api);
+    this.apiKeys = new ApiKeys(api);
   }
 
   /** Return a payment as it was kept (`JSON.parse`), with the key it was made with. */

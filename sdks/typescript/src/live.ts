@@ -20,6 +20,10 @@ export interface LiveEntry {
   readonly type: "entry";
   /** `<wallet>:<version>`; the same on webhooks and everywhere else. */
   readonly id: string;
+  /** What it is called on webhooks and in `events`, such as `transfer.received`. */
+  readonly event_type: string;
+  /** When it was booked. */
+  readonly timestamp: string;
   /** The wallet's balance right after it. */
   readonly balance: Balance;
   /** The line of history; null for an entry that only holds or releases money. */

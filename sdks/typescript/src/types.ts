@@ -1,16 +1,17 @@
 /** The API's types under short names, and what this package makes of some of them. */
 
-import type { components, operations } from "./generated/schema.js";
+import type { components, operations, webhooks } from "./generated/schema.js";
 import type { Money } from "./money.js";
 
 type Schemas = components["schemas"];
 
 /** The JSON body that an operation takes. */
-export type BodyOf<Operation extends keyof operations> = operations[Operation] extends {
-  requestBody: { content: { "application/json": infer Body } };
-}
-  ? Body
-  : never;
+export type BodyOf<Operation extends keyof operations> =
+  NonNullable<operations[Operation]["requestBody"]> extends {
+    content: { "application/json": infer Body };
+  }
+    ? Body
+    : never;
 
 /** The query that an operation takes. */
 export type QueryOf<Operation extends keyof operations> = operations[Operation] extends {
@@ -19,13 +20,19 @@ export type QueryOf<Operation extends keyof operations> = operations[Operation] 
   ? NonNullable<Query>
   : never;
 
+export type ApiKey = Schemas["ApiKeyAnswer"];
+export type ApiKeyPage = Schemas["ApiKeyList"];
 export type Balance = Schemas["Balance"];
 export type BatchAnswer = Schemas["TransferBatchAnswer"];
 export type Checkpoint = Schemas["CheckpointAnswer"];
 export type CheckpointPage = Schemas["CheckpointPage"];
 export type ConsistencyProof = Schemas["ConsistencyAnswer"];
+export type Delivery = Schemas["DeliveryAnswer"];
+export type DeliveryPage = Schemas["DeliveryPage"];
+export type EventPage = Schemas["EventList"];
 export type Insight = Schemas["InsightAnswer"];
 export type KeySet = Schemas["KeySet"];
+export type NewApiKey = Schemas["NewApiKeyAnswer"];
 export type PastBalance = Schemas["PastBalance"];
 export type PersonalData = Schemas["ExportAnswer"];
 export type Preview = Schemas["PreviewAnswer"];
@@ -34,6 +41,7 @@ export type Profile = Schemas["ProfileAnswer"];
 export type Receipt = Schemas["Receipt"];
 export type RecipientAnswer = Schemas["RecipientAnswer"];
 export type Session = Schemas["SessionAnswer"];
+export type SignatureVerdict = Schemas["SignatureAnswer"];
 export type Statement = Schemas["StatementAnswer"];
 export type TopUp = Schemas["TopUpAnswer"];
 export type Transaction = Schemas["Transaction"];
@@ -41,6 +49,21 @@ export type TransactionCount = Schemas["CountAnswer"];
 export type TransactionPage = Schemas["TransactionPage"];
 export type Transfer = Schemas["TransferAnswer"];
 export type WalletAnswer = Schemas["Wallet"];
+export type WalletEvent = Schemas["EventAnswer"];
+export type WebhookEndpoint = Schemas["EndpointAnswer"];
+export type WebhookEndpointWithSecret = Schemas["EndpointWithSecret"];
+
+/**
+ * What a webhook brings: `switch (event.type)` narrows it, and its `data` with it. Types that are
+ * newer than this package come too, so leave room for them.
+ */
+export type WebhookEvent = {
+  [Type in keyof webhooks]: webhooks[Type] extends {
+    post: { requestBody: { content: { "application/json": infer Payload } } };
+  }
+    ? Payload
+    : never;
+}[keyof webhooks];
 
 /** An amount: minor units, in the default wallet's currency or another, or `Money`. */
 export type Amounted =

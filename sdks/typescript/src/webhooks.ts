@@ -1,6 +1,7 @@
 /** Checking that a message came from the service, after the Standard Webhooks specification. */
 
 import { WebhookError } from "./errors.js";
+import type { WebhookEvent } from "./types.js";
 
 /** So old, or so far ahead, may a message's time be. */
 export const TOLERANCE_S = 300;
@@ -26,7 +27,7 @@ export interface WebhookMessage {
   /** When this delivery was signed. */
   readonly sentAt: Date;
   /** What was sent, parsed. */
-  readonly event: unknown;
+  readonly event: WebhookEvent;
 }
 
 /**
@@ -111,9 +112,10 @@ function valueOf(headers: Exclude<WebhookHeaders, Headers>, name: string): strin
   return values[0];
 }
 
-function parsed(body: Uint8Array): unknown {
+function parsed(body: Uint8Array): WebhookEvent {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    // Whoever has the secret is the service, and the service writes what its document says.
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)) as WebhookEvent;
   } catch (cause) {
     throw new WebhookError("The message is genuine but no JSON.", { cause });
   }

@@ -1,17 +1,25 @@
 /** The whole SDK against a running service: every operation of the document, called and checked. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import {
   isProblem,
   Money,
   OPERATIONS,
   OutcomeUnknownError,
+  ProblemError,
+  verifyWebhook,
   Wallet,
   type Attempt,
   type LiveEntry,
   type SavedPayment,
+  type WebhookMessage,
 } from "wallet-sdk";
 
 import { PASSWORD, Service } from "./support/service.js";
@@ -30,6 +38,27 @@ before(async () => {
   bob = await service.person("bob", { onAttempt });
 });
 after(() => service.stop());
+
+/** A server of somebody who gets webhooks; answers 204, or 400 where taking them fails. */
+async function receiver(
+  take: (body: string, headers: IncomingHttpHeaders) => Promise<void>,
+): Promise<{ server: Server; url: string }> {
+  const server = createServer((request, response) => {
+    void text(request)
+      .then((body) => take(body, request.headers))
+      .then(
+        () => response.writeHead(204).end(),
+        () => response.writeHead(400).end(),
+      );
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks` };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(20)) if (isSo()) return;
+  throw new Error("it did not happen within 10 s");
+}
 
 test("people sign up, look at themselves, change and find each other", async () => {
   const me = await alice.users.me();
@@ -288,6 +317,83 @@ test("what is booked is seen live, and from a kept position later", async () => 
     assert.equal(balance.posted, seen[2]?.balance.posted);
     break;
   }
+});
+
+test("webhooks come, are genuine, and can be caught up with", async () => {
+  const received: WebhookMessage[] = [];
+  let secret = "";
+  const { server, url } = await receiver(async (body, headers) => {
+    received.push(await verifyWebhook(body, headers, { secret }));
+  });
+  const { webhookEndpoints, events } = bob;
+  const begin = await events.position();
+  const made = await webhookEndpoints.create({ url, events: ["transfer.received"] });
+  secret = made.secret;
+  const tested = await webhookEndpoints.test(made.id);
+  assert.equal(tested.status, "succeeded");
+  const paid = await alice.transfers.create({ to_handle: "bob", amount: 77 });
+  await until(() => received.length === 2);
+  const [, message] = received;
+  assert.ok(message?.event.type === "transfer.received");
+  assert.equal(message.event.data.transaction?.id, paid.id);
+  const happened = await events.list({ after: begin, types: ["transfer.received"] }).take(9);
+  assert.deepEqual(
+    happened.map(({ id }) => id),
+    [message.id],
+  );
+  assert.deepEqual(await events.get(message.id), happened[0]);
+
+  const { id } = made;
+  const rotated = await webhookEndpoints.rotateSecret(id, { overlap_s: 60 });
+  const delivery = (await webhookEndpoints.deliveries(id).take(9)).find(
+    ({ event_id }) => event_id === message.id,
+  );
+  assert.ok(delivery);
+  // Two secrets sign now: the old one is still good, and so is the new one.
+  await webhookEndpoints.resend(id, delivery.id);
+  secret = rotated.secret;
+  assert.ok((await webhookEndpoints.resendSince(id, new Date(Date.now() - 60_000))) >= 1);
+  await until(() => received.length >= 4);
+  const forged = { webhook_id: "1:1", webhook_timestamp: "1", webhook_signature: "v1,AAAA" };
+  const verdict = await webhookEndpoints.checkSignature(id, { ...forged, body: "{}" });
+  assert.equal(verdict.valid, false);
+  const changed = await webhookEndpoints.update(id, { enabled: false });
+  assert.equal(changed.enabled, false);
+  assert.equal((await webhookEndpoints.get(id)).disabled_reason, "owner");
+  assert.equal((await webhookEndpoints.list().take(9)).length, 1);
+  await webhookEndpoints.remove(id);
+  const gone = webhookEndpoints.get(id);
+  await assert.rejects(gone, (error) => error instanceof ProblemError && error.status === 404);
+  server.close();
+});
+
+test("a machine pays with a key within its budget, and no further", async () => {
+  const spending = { currency: "USD", budget: 500, payees: ["bob"] };
+  const scopes = ["wallets:read", "transfers:write", "transactions:read"] as const;
+  const key = await alice.apiKeys.create({ name: "Coffee", scopes: [...scopes], spending });
+  const machine = new Wallet({ baseUrl: service.url, apiKey: key.secret, onAttempt });
+  const beans = await machine.transfers.create({ to_handle: "bob", amount: 400 });
+  assert.equal((await machine.transactions.get(beans.id)).amount, 400);
+  const more = machine.transfers.create({ to_handle: "bob", amount: 200 });
+  await assert.rejects(more, (error) => {
+    return error instanceof ProblemError && error.code === "spending-budget-exceeded";
+  });
+  const scope = machine.users.me();
+  await assert.rejects(scope, (error) => {
+    return error instanceof ProblemError && error.code === "insufficient-scope";
+  });
+  const rotated = await alice.apiKeys.rotate(key.id, { overlap_seconds: 0 });
+  const newer = new Wallet({ baseUrl: service.url, apiKey: rotated.secret, onAttempt });
+  assert.equal((await newer.wallets.balance()).currency, "USD");
+  assert.deepEqual(
+    (await alice.apiKeys.list().take(9)).map(({ id }) => id),
+    [key.id],
+  );
+  assert.equal((await alice.apiKeys.get(key.id)).name, "Coffee");
+  await alice.apiKeys.revoke(key.id);
+  await assert.rejects(newer.wallets.balance(), (error) => {
+    return error instanceof ProblemError && error.code === "api-key-revoked";
+  });
 });
 
 test("everything that is held about a person can be taken along", async () => {
