@@ -58,7 +58,7 @@ run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 w
 test: $(VENV)/.installed-dev $(ASSETS) ## Run the suite with coverage (on a real, embedded PostgreSQL)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term
 
-test-slow: $(VENV)/.installed-dev $(ASSETS) sdk-python ## Run what takes long or breaks things on purpose
+test-slow: $(VENV)/.installed-dev $(ASSETS) sdk-python sdk-typescript ## Run what takes long or breaks things on purpose
 	$(BIN)/python -m pytest -m slow tests sdks/python/tests
 
 format: $(VENV)/.installed-dev ## Format the code
@@ -76,6 +76,16 @@ imports: $(VENV)/.installed-dev ## Check the floors (import-linter)
 check: lint types imports test ## What CI runs first (at most 15 minutes on 2 cores)
 
 check-slow: test-slow ## What CI runs next: faults, races over several processes (at most 40 minutes)
+
+.PHONY: sdk-typescript sdk-typescript-build show-sdk-typescript
+sdk-typescript: $(VENV)/.installed ## Build the TypeScript SDK from openapi.json (npm)
+	$(BIN)/python -m scripts.build_typescript_sdk
+
+sdk-typescript-build: $(VENV)/.installed ## Build it and pack it for npm
+	$(BIN)/python -m scripts.build_typescript_sdk --pack
+
+show-sdk-typescript: $(VENV)/.installed ## A month of a small shop, written to docs/transcripts
+	$(BIN)/python -m scripts.show_sdk_typescript
 
 bench: $(VENV)/.installed-dev $(ASSETS) ## Measure the service against PostgreSQL and others (25 minutes; wants wrk)
 	$(BIN)/python -m benchmarks run
@@ -135,3 +145,4 @@ lock: $(VENV)/.installed-dev ## Resolve the dependencies anew into the lock file
 
 clean: ## Remove the environment and built files (never the data)
 	rm -rf $(VENV) sdks/python/build sdks/python/dist sdks/python/src/wallet_sdk/_generated sdks/python/src/wallet_sdk/_sync src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*
+	cd sdks/typescript && rm -rf node_modules dist build src/generated .built
