@@ -239,7 +239,8 @@ async def get_receipt(request: Request, id: UUID, person: Person) -> JsonObject:
 
     It shows what the line shows, everything that the entry's hash covers (your balance after it,
     the id of the account on the other side), and that the entry is in the log that checkpoints are
-    signed of. A movement is sealed into the log within seconds; until then this is 503.
+    signed of. A movement is sealed into the log within seconds; until then this is 409, and
+    `Retry-After` says when to ask again.
     """
     return await use_cases(request).proofs.receipt(person.user_id, id)
 
