@@ -136,7 +136,7 @@ class Watch {
       if (!response.ok || !response.body) throw await problemOfResponse(response);
       const silence = new Silence(connection);
       try {
-        for await (const event of serverSentEvents(response.body)) {
+        for await (const event of serverSentEvents(response.body, connection.signal)) {
           // How long the loop takes over an event is no silence of the service.
           silence.end();
           const end = event && (yield* this.#handedOut(event));

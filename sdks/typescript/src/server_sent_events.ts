@@ -1,5 +1,7 @@
 /** Reading server-sent events from a response, as the HTML standard says they are written. */
 
+import { unlessAborted } from "./waiting.js";
+
 /** One event as it was sent. */
 export interface ServerSentEvent {
   /** Its `event:`; "message" where there was none. */
@@ -15,16 +17,20 @@ const LENGTH_MAX = 1_000_000;
 /**
  * Yield the events of a body, and undefined for whatever else comes (a comment that says the
  * connection is alive). What is cut off in the middle of an event is dropped, as it should be.
+ *
+ * The signal is heeded here, too: Node.js holds the one given to `fetch` weakly, and once the garbage
+ * collector has been there, a body that is waited for does not hear of it any more.
  */
 export async function* serverSentEvents(
   body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
 ): AsyncGenerator<ServerSentEvent | undefined, void, undefined> {
   const parser = new EventParser();
   const decoder = new TextDecoder();
   const reader = body.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await unlessAborted(reader.read(), signal);
       if (done) return;
       yield* parser.events(decoder.decode(value, { stream: true }));
       yield undefined;

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import { ProblemError, Wallet, type LiveEntry, type LiveReady } from "wallet-sdk";
 
@@ -46,6 +48,25 @@ async function taken(
   }
   return found;
 }
+
+test("a stream that the garbage collector has forgotten ends all the same", async (t) => {
+  const { wallet } = await scripted(t, stream(ready("a:1"), { open: true }));
+  const leaving = new AbortController();
+  const watching = (async () => {
+    const events = wallet.live.events({ signal: leaving.signal });
+    for await (const event of events) assert.equal(event.type, "ready");
+    return "ended";
+  })();
+  await sleep(100);
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  for (let round = 0; round < 5; round += 1) {
+    collect();
+    await sleep(5);
+  }
+  leaving.abort();
+  assert.equal(await Promise.race([watching, sleep(5_000, "goes on", { ref: false })]), "ended");
+});
 
 test("a stream goes on where it was cut, with nothing missing and nothing twice", async (t) => {
   const { server, wallet } = await scripted(
