@@ -19,14 +19,17 @@ from wallet.api.openapi import install_openapi
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
     balances,
+    browser_sessions,
     credentials,
     development,
     health,
     idempotency_keys,
     live,
+    live_tickets,
     oauth,
     problems,
     proofs,
+    second_factors,
     sessions,
     statements,
     top_ups,
@@ -51,11 +54,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     transactions.line_router,
     statements.router,
     live.router,
+    live_tickets.router,
     proofs.router,
     idempotency_keys.router,
     sessions.router,
+    browser_sessions.router,
     users.router,
     credentials.router,
+    second_factors.router,
     oauth.router,
     health.router,
     problems.router,
@@ -122,6 +128,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     app.state.takes_passwords_at_oauth = password_grant
+    app.state.public_url = options.public_url
     app.include_router(documents_router())
     if not options.production:
         app.include_router(development.router)
