@@ -143,10 +143,11 @@ async def test_of_log_ins_at_once_with_one_code_one_gets_in(town: Town) -> None:
     secret, codes = await town.turn_on(ada)
     # The code of now turned it on; that of the next step is good already.
     otp = code_at(secret, utc_now() + timedelta(seconds=30))
-    found = await outcomes(*(town.enter(otp=otp) for _ in range(5)))
-    assert sorted(found) == ["done"] + ["second-factor-wrong"] * 4
-    found = await outcomes(*(town.enter(otp=codes[0]) for _ in range(4)))
-    assert sorted(found) == ["done"] + ["second-factor-wrong"] * 3
+    found = await outcomes(*(town.enter(otp=otp) for _ in range(3)))
+    assert sorted(found) == ["done"] + ["second-factor-wrong"] * 2
+    # Not more of them: two wrong ones may be left of the first, and five are free.
+    found = await outcomes(*(town.enter(otp=codes[0]) for _ in range(3)))
+    assert sorted(found) == ["done"] + ["second-factor-wrong"] * 2
     found = await outcomes(*(town.enter(otp=code) for code in codes[1:4]))
     assert found == ["done"] * 3
     assert (await town.second_factors.status(ada)).recovery_codes_left == 6
