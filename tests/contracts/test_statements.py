@@ -99,6 +99,7 @@ PASSED_ON = {
     ("second_factors", "sql"),
     ("users", "sql"),
     ("janitor", "statement"),
+    ("spendings", "statement"),
     ("verification", "adopting"),
 }
 """Names of a parameter or a loop that only ever stand for constants of their module."""

@@ -17,11 +17,11 @@ from uuid import UUID
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.fakes.api_keys import ApiKeyStore, MemoryApiKeys
 from tests.fakes.browser_sessions import MemoryLiveTickets, MemorySessionCookies
 from tests.fakes.guards import MemoryGuards, MemoryLogInDelays
 from tests.fakes.ledger import (
     MemoryClock,
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -33,13 +33,16 @@ from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStr
 from tests.fakes.outside import FastHasher, MemoryMailer
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from tests.fakes.second_factors import MemorySecondFactors, code_at
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 from wallet.application.account_mail import AccountMail
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
 from wallet.application.browser_sessions import BrowserSessions
 from wallet.application.browser_sessions import LiveTickets as TicketOffice
 from wallet.application.credentials import Credentials
 from wallet.application.entrance import Attempt, Client, Entrance
+from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
 from wallet.application.log_in import LogIn, Tokens
 from wallet.application.password_checks import PasswordChecks
@@ -50,6 +53,7 @@ from wallet.application.revocations import Revocations
 from wallet.application.second_factor_checks import SecondFactorChecks
 from wallet.application.second_factors import SecondFactors as SecondFactorKeeping
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audits import Audits
 from wallet.domain.browser_sessions import (
     LiveTicket,
@@ -81,6 +85,7 @@ from wallet.domain.sessions import (
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 from wallet.infrastructure.identifiers import new_number
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
 from wallet.infrastructure.security.one_time_codes import PasslibOneTimeCodes
@@ -114,8 +119,12 @@ class PeopleStore:
     cookies: dict[bytes, SessionCookie] = field(default_factory=dict)
     tickets: dict[bytes, LiveTicket] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.api_keys = ApiKeyStore(self.clock)
+
     def snapshot(self) -> dict[str, Any]:
-        state = {name: dict(value) for name, value in vars(self).items() if name != "clock"}
+        apart = {"clock", "api_keys"}
+        state = {name: dict(value) for name, value in vars(self).items() if name not in apart}
         state["handles"] = {handle: copy(row) for handle, row in self.handles.items()}
         return state
 
@@ -294,8 +303,11 @@ class MemoryPeopleUnitOfWork:
     session_cookies: SessionCookies
     live_tickets: LiveTickets
     second_factors: SecondFactors
+    api_keys: ApiKeys
     mail_tokens: MailTokens
     events: Events
+    webhooks: Webhooks
+    sendings: Sendings
     log: Log
     safe_modes: SafeModes
     audits: Audits
@@ -313,6 +325,9 @@ class MemoryPeopleUnitOfWork:
         self._accounts = {id_: copy(account) for id_, account in books.accounts.items()}
         self._wallets = dict(books.wallets)
         self._events = list(books.events)
+        self._spendings = dict(books.spendings)
+        self._api_keys = self._people.api_keys.snapshot()
+        self._webhooks = books.webhooks.copy()
         transaction = MemoryTransaction(books)
         self.ledger = MemoryLedger(transaction)
         self.wallets = MemoryWallets(transaction)
@@ -322,6 +337,8 @@ class MemoryPeopleUnitOfWork:
         self.insights = MemoryInsights(transaction)
         self.streams = MemoryStreams(transaction)
         self.events = MemoryEvents(transaction)
+        self.webhooks = MemoryWebhooks(transaction)
+        self.sendings = MemorySendings(transaction)
         self.log = MemoryLog(transaction)
         self.safe_modes = MemorySafeModes(transaction)
         self.audits = MemoryAudits(transaction)
@@ -331,6 +348,8 @@ class MemoryPeopleUnitOfWork:
         self.live_tickets = MemoryLiveTickets(self._people)
         self.second_factors = MemorySecondFactors(self._people)
         self.mail_tokens = MemoryMailTokens(self._people)
+        self.api_keys = MemoryApiKeys(self._people.api_keys, books, transaction)
+        self._transaction = transaction
         return self
 
     async def commit(self) -> None:
@@ -348,6 +367,10 @@ class MemoryPeopleUnitOfWork:
             self._books.accounts = self._accounts
             self._books.wallets = self._wallets
             self._books.events = self._events
+            self._books.spendings = self._spendings
+            self._people.api_keys.restore(self._api_keys)
+            self._books.webhooks = self._webhooks
+        self._transaction.release()
         self._lock.release()
 
 
@@ -370,6 +393,11 @@ def new_ids() -> Callable[[], UUID]:
 def new_secrets() -> Callable[[], str]:
     numbers = count(1)
     return lambda: f"secret-{next(numbers):036d}"
+
+
+def new_randoms() -> Callable[[int], bytes]:
+    numbers = count(1)
+    return lambda size: next(numbers).to_bytes(size, "big")
 
 
 def owner(profile: Profile) -> Principal:
@@ -415,6 +443,7 @@ class Town:
             keys=SigningKeys(signing_key()), issuer="https://wallet.example", audience="wallet"
         )
         self.reported: list[BaseException] = []
+        self.key_authentications: list[KeyAuthentication] = []
         self.background = Background(self.reported.append)
         self.new_id = new_id or new_ids()
         self.time = clock or self.clock
@@ -484,6 +513,17 @@ class Town:
             new_secret=self.new_secret,
             limits=limits,
         )
+        self.api_keys = ApiKeyKeeping(
+            unit_of_work=self.unit_of_work,
+            reading=self.unit_of_work,
+            guards=self.guards,
+            find_recipients=self.recipients.find_many,
+            revocations=self.revocations,
+            clock=self.time,
+            new_id=self.new_id,
+            random_bytes=new_randoms(),
+            limits=limits,
+        )
 
     def _in_memory(self) -> UnitOfWork:
         return MemoryPeopleUnitOfWork(self.people_store, self.books, self._lock)
@@ -491,13 +531,20 @@ class Town:
     def process(self, revocations: Revocations | None = None) -> LogIn:
         """Return the log-in of another process: the same store, but memory of its own."""
         revocations = revocations or self._revocations()
+        keys = KeyAuthentication(
+            unit_of_work=self.unit_of_work,
+            reading=self.unit_of_work,
+            revocations=revocations,
+            clock=self.time,
+        )
+        self.key_authentications.append(keys)
         return LogIn(
             unit_of_work=self.unit_of_work,
             entrance=self.entrance(revocations),
             guards=self.guards,
             tokens=self.tokens,
             authentication=Authentication(
-                tokens=self.tokens, revocations=revocations, clock=self.time
+                tokens=self.tokens, revocations=revocations, clock=self.time, keys=keys
             ),
             revocations=revocations,
             clock=self.time,

@@ -3,9 +3,9 @@
 from types import TracebackType
 from typing import Self
 
+from tests.fakes.api_keys import MemoryApiKeys
 from tests.fakes.browser_sessions import MemoryLiveTickets, MemorySessionCookies
 from tests.fakes.ledger import (
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -17,6 +17,7 @@ from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStr
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from tests.fakes.second_factors import MemorySecondFactors
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 
 
 class MemoryUnitOfWork:
@@ -31,6 +32,7 @@ class MemoryUnitOfWork:
         self.live_tickets = MemoryLiveTickets(people)
         self.second_factors = MemorySecondFactors(people)
         self.mail_tokens = MemoryMailTokens(people)
+        self.api_keys = MemoryApiKeys(people.api_keys, store, self._transaction)
         self.ledger = MemoryLedger(self._transaction)
         self.wallets = MemoryWallets(self._transaction)
         self.fundings = MemoryFundings(self._transaction)
@@ -39,6 +41,8 @@ class MemoryUnitOfWork:
         self.insights = MemoryInsights(self._transaction)
         self.streams = MemoryStreams(self._transaction)
         self.events = MemoryEvents(self._transaction)
+        self.webhooks = MemoryWebhooks(self._transaction)
+        self.sendings = MemorySendings(self._transaction)
         self.log = MemoryLog(self._transaction)
         self.safe_modes = MemorySafeModes(self._transaction)
         self.audits = MemoryAudits(self._transaction)

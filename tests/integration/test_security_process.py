@@ -40,6 +40,7 @@ SAFE = {
     "WALLET_DATABASE_URL": NEVER,
     "WALLET_SIGNING_KEY": KEY,
     "WALLET_SECOND_FACTOR_KEY": "hidden-word" * 3,
+    "WALLET_WEBHOOK_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "WALLET_PUBLIC_URL": "https://wallet.example",
     "WALLET_SMTP_URL": "smtp://user:hidden-word@127.0.0.1:1",
     "WALLET_MAIL_FROM": "Wallet <no-reply@wallet.example>",
@@ -79,6 +80,10 @@ UNSAFE = [
     ("WALLET_SECOND_FACTOR_KEY", "", ""),
     ("WALLET_SECOND_FACTOR_KEY", "hidden-word" * 2, "hidden-word"),
     ("WALLET_PREVIOUS_SECOND_FACTOR_KEY", "hidden-word" * 2, "hidden-word"),
+    ("WALLET_WEBHOOK_KEY", "", ""),
+    ("WALLET_WEBHOOK_KEY", HIDDEN, HIDDEN),
+    ("WALLET_PREVIOUS_WEBHOOK_KEY", HIDDEN, HIDDEN),
+    ("WALLET_WEBHOOK_LOOPBACK", "true", ""),
     ("WALLET_PUBLIC_URL", "http://hidden-word.example", HIDDEN),
     ("WALLET_SMTP_URL", "", ""),
     ("WALLET_MAIL_FROM", "hidden-word <no-reply@localhost>", HIDDEN),
@@ -101,6 +106,7 @@ def test_production_refuses_each_unsafe_setting_by_its_name_and_never_shows_it(p
         others = {setting for setting in SAFE if setting != name} - {"WALLET_ENVIRONMENT"}
         assert not [other for other in others if f"{other} " in said], said
     assert not (place / "data/signing-key.pem").exists()
+    assert not (place / "data/webhook-key").exists()
 
 
 def test_safe_settings_are_taken_and_only_the_database_is_missing(place: Path) -> None:
@@ -114,7 +120,7 @@ def test_safe_settings_are_taken_and_only_the_database_is_missing(place: Path) -
 def test_an_empty_secret_file_is_no_secret(place: Path) -> None:
     empty = place / "empty"
     empty.write_text("\n")
-    for name in ("WALLET_SIGNING_KEY", "WALLET_SMTP_URL"):
+    for name in ("WALLET_SIGNING_KEY", "WALLET_WEBHOOK_KEY", "WALLET_SMTP_URL"):
         environment = {key: value for key, value in SAFE.items() if key != name}
         code, said = start(place, **environment, **{f"{name}_FILE": str(empty)})
         assert code == 1
@@ -318,7 +324,7 @@ async def test_production_shows_no_mail_takes_no_password_grant_and_keeps_no_key
     assert (grant.status_code, grant.json()["error"]) == (400, "unsupported_grant_type")
     assert live.headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
     schemes = document["components"]["securitySchemes"]
-    assert set(schemes) == {"accessToken", "sessionCookie", "csrfToken"}
+    assert set(schemes) == {"accessToken", "apiKey", "sessionCookie", "csrfToken"}
     assert not (serving_place / "data/signing-key.pem").exists()
     assert not (serving_place / "data/second-factor-key").exists()
     assert not (serving_place / "data/mail").exists()

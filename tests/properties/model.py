@@ -4,12 +4,18 @@ from dataclasses import dataclass, field
 
 LIMIT = 9 * 10**15
 SEND, RECEIVE = 1, 2
-NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found", "funding-not-settled"}
+NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found", "funding-not-settled"} | {
+    "api-key-revoked"
+}
 
 
 @dataclass(frozen=True)
 class Command:
-    """One thing to do; `funding` names the top-up that a request makes or a step decides."""
+    """One thing to do; `funding` names the top-up that a request makes or a step decides.
+
+    `api_key` is the label of the spending key it is asked for with; the same request is the same
+    with any credential.
+    """
 
     verb: str
     actor: str
@@ -19,6 +25,7 @@ class Command:
     amount: int
     key: str
     funding: str = ""
+    api_key: str = ""
 
     @property
     def scope(self) -> str:
@@ -48,10 +55,35 @@ class Wallet:
 
 
 @dataclass
+class SpendingKey:
+    """A budget of one wallet; without payees, for anybody."""
+
+    owner: str
+    currency: str
+    budget: int
+    cap: int
+    payees: tuple[str, ...] = ()
+    spent: int = 0
+    ended: bool = False
+
+    def refuse(self, command: Command) -> str | None:
+        if (self.owner, self.currency) != (command.source, command.currency):
+            return "spending-wallet-other"
+        if self.ended:
+            return "api-key-revoked"
+        if self.payees and command.target not in self.payees:
+            return "payee-not-allowed"
+        if command.amount > self.cap:
+            return "spending-payment-too-large"
+        return "spending-budget-exceeded" if self.spent + command.amount > self.budget else None
+
+
+@dataclass
 class ModelLedger:
     wallets: dict[tuple[str, str], Wallet] = field(default_factory=dict)
     outside: dict[tuple[str, int], Wallet] = field(default_factory=dict)
     fundings: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, SpendingKey] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[object, ...], str]] = field(default_factory=dict)
 
     def carry_out(self, command: Command, stripe: int) -> str:
@@ -82,7 +114,13 @@ class ModelLedger:
         target = self.wallets.get((command.target, command.currency))
         if target is None:
             return "recipient-has-no-wallet"
-        return self._move(wallet, target, command.amount)
+        key = self.keys.get(command.api_key)
+        refusal = None if key is None else key.refuse(command)
+        if refusal is None:
+            refusal = self._move(wallet, target, command.amount)
+            if key is not None and refusal is None:
+                key.spent += command.amount
+        return refusal
 
     def _finish(self, command: Command, stripe: int) -> str | None:
         status = self.fundings.get(command.funding)

@@ -13,15 +13,18 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet.api.documents import documents_router
+from wallet.api.event_documents import webhooks_router
 from wallet.api.hot_routes import HotRoutes
 from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
 from wallet.api.openapi import install_openapi
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
+    api_keys,
     balances,
     browser_sessions,
     credentials,
     development,
+    events,
     health,
     idempotency_keys,
     live,
@@ -38,6 +41,8 @@ from wallet.api.routes import (
     transfers,
     users,
     wallets,
+    webhook_deliveries,
+    webhooks,
 )
 
 VERSION = "0.1.0"
@@ -56,12 +61,16 @@ ROUTERS: tuple[APIRouter, ...] = (
     live.router,
     live_tickets.router,
     proofs.router,
+    events.router,
+    webhooks.router,
+    webhook_deliveries.router,
     idempotency_keys.router,
     sessions.router,
     browser_sessions.router,
     users.router,
     credentials.router,
     second_factors.router,
+    api_keys.router,
     oauth.router,
     health.router,
     problems.router,
@@ -132,6 +141,7 @@ def create_app(
     app.include_router(documents_router())
     if not options.production:
         app.include_router(development.router)
+    app.webhooks.include_router(webhooks_router())
     install_openapi(app, password_grant=password_grant)
     return app
 

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from wallet.api.deadlines import SAFE_METHODS
 from wallet.api.middleware import is_own_origin
-from wallet.api.problems import MEDIA_TYPE, ProtocolError, problem_responses
+from wallet.api.problems import ProtocolError, complete_problems, problem_responses
 from wallet.application.browser_sessions import Browser
 from wallet.domain.errors import Forbidden
 from wallet.domain.sessions import SessionRevoked
@@ -120,16 +120,8 @@ def document_cookies(document: dict[str, Any], bearer_scheme: str) -> dict[str, 
                     CrossSiteRequest,
                     *((CsrfTokenWrong,) if changes else ()),
                 )
-                _document(operation["responses"], problem_responses(*refusals))
+                complete_problems(operation["responses"], problem_responses(*refusals))
     return document
-
-
-def _document(responses: dict[str, Any], added: Mapping[int | str, Any]) -> None:
-    """Add problems to an operation's responses, beside those of the same status."""
-    for status, response in added.items():
-        known = responses.setdefault(str(status), response)
-        examples = response["content"][MEDIA_TYPE]["examples"]
-        known["content"][MEDIA_TYPE].setdefault("examples", {}).update(examples)
 
 
 def _schemes() -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from wallet.api.cookies import COOKIE_NAME, browser_of, session_cookie
 from wallet.api.cookies import SCHEME_NAME as COOKIE_SCHEME_NAME
+from wallet.api.key_scopes import require_access
 from wallet.api.problems import Headers
 from wallet.api.throughput import Throughput
 from wallet.application.browser_sessions import Browser
@@ -99,6 +100,8 @@ async def authenticated(
     if known is None:
         principal = await _identified(scope, authenticate)
         state["person_id"] = principal.user_id
+        if principal.grant is not None:
+            state["api_key_id"] = principal.grant.api_key_id
         decision = throughput.require(principal.user_id, monotonic())
         known = state["authenticated"] = (principal, throughput.headers(decision))
     # Else a hot route has asked already and then left the request to FastAPI.
@@ -146,9 +149,11 @@ class _CurrentPerson(SecurityBase):
 
     async def __call__(self, request: Request) -> Principal:
         state: Any = request.app.state
-        return await authenticated(
+        person = await authenticated(
             request.scope, state.use_cases.log_in.authenticate, state.throughput
         )
+        require_access(person, getattr(request.scope.get("route"), "operation_id", None))
+        return person
 
 
 current_person = _CurrentPerson()
@@ -162,11 +167,11 @@ class _CurrentBrowser(SecurityBase):
         self.scheme_name = COOKIE_SCHEME_NAME
 
     async def __call__(self, request: Request) -> Browser:
+        # Whoever comes with something else is told what of it is wrong first.
+        await current_person(request)
         secret = session_cookie(request.scope["headers"])
         if secret is None:
             raise Unauthenticated
-        state: Any = request.app.state
-        await authenticated(request.scope, state.use_cases.log_in.authenticate, state.throughput)
         return await browser_of(request.scope, secret)
 
 

@@ -15,7 +15,15 @@ from uuid import UUID
 
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
 from wallet.domain.errors import OutcomeUnknown
-from wallet.domain.ledger import Book, Instruction, Key, Ledger, Outcome, Result
+from wallet.domain.ledger import (
+    Book,
+    Instruction,
+    Key,
+    Ledger,
+    Outcome,
+    Result,
+    SpendingPlace,
+)
 
 TRIES_MAX = 5
 BACKOFF_FIRST_S = 0.02
@@ -73,6 +81,8 @@ class LedgerWriter:
         """Return what would become of an instruction now; nothing is locked and nothing stored."""
         async with self._unit_of_work() as work:
             book = await work.ledger.peek(_account_ids([instruction], 0), 0)
+            if places := _spending_places([instruction]):
+                book.spendings.update(await work.ledger.spendings(places, lock=False))
             return book.decide([instruction])[0]
 
     async def _within_deadline(
@@ -157,6 +167,20 @@ async def _read(ledger: Ledger, book: Book, instructions: Sequence[Instruction])
     places = [(i.header.account_id, i.funding_id) for i in instructions if i.funding_id is not None]
     if places:
         book.fundings.update(await ledger.fundings(places))
+    if spending_places := _spending_places(instructions):
+        book.spendings.update(await ledger.spendings(spending_places))
+
+
+def _spending_places(instructions: Sequence[Instruction]) -> set[SpendingPlace]:
+    """Return where the spendings are that these touch; nearly always that is nowhere."""
+    places: set[SpendingPlace] = set()
+    for instruction in instructions:
+        api_key_id = instruction.api_key_id
+        if api_key_id is not None:
+            whole = instruction.parts
+            made_of = (instruction,) if whole is None else whole.instructions
+            places.update((part.header.account_id, api_key_id) for part in made_of)
+    return places
 
 
 async def _require_new(ledger: Ledger, keys: Sequence[Key]) -> None:

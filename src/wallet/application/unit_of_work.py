@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audits import Audits
 from wallet.domain.browser_sessions import LiveTickets, SessionCookies
 from wallet.domain.errors import Unavailable
@@ -25,6 +26,7 @@ from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 
 
 class Interrupted(Unavailable):
@@ -97,6 +99,11 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def api_keys(self) -> ApiKeys:
+        """The API keys of this transaction."""
+        ...
+
+    @property
     def mail_tokens(self) -> MailTokens:
         """The mail tokens of this transaction."""
         ...
@@ -104,6 +111,16 @@ class UnitOfWork(Protocol):
     @property
     def events(self) -> Events:
         """The events of this transaction."""
+        ...
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhook endpoints of this transaction."""
+        ...
+
+    @property
+    def sendings(self) -> Sendings:
+        """What is to be sent to webhook endpoints."""
         ...
 
     @property

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.browser_sessions import BrowserSessions, LiveTickets
 from wallet.application.credentials import Credentials
+from wallet.application.event_log import EventLog
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
 from wallet.application.log_in import LogIn
@@ -17,6 +19,7 @@ from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
 from wallet.application.wallets import WalletKeeping
+from wallet.application.webhooks import WebhookEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class UseCases:
     browser_sessions: BrowserSessions
     live_tickets: LiveTickets
     second_factors: SecondFactors
+    api_keys: ApiKeyKeeping
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers
@@ -39,3 +43,5 @@ class UseCases:
     live: LiveHub
     idempotency_keys: IdempotencyKeys
     proofs: Proofs
+    webhooks: WebhookEndpoints
+    event_log: EventLog

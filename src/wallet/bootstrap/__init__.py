@@ -10,6 +10,7 @@ from wallet.bootstrap.commands import (
     create_admin,
     encrypt_second_factors,
     leave_safe_mode,
+    listen,
     migrate_down,
     migrate_up,
     migration_status,
@@ -20,9 +21,11 @@ from wallet.bootstrap.commands import (
 )
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, database, serve
 from wallet.bootstrap.worker import application
+from wallet.infrastructure.listening import Login
 
 __all__ = [
     "DatabaseAddresses",
+    "Login",
     "MigrationCommand",
     "StartFailed",
     "application",
@@ -30,6 +33,7 @@ __all__ = [
     "database",
     "encrypt_second_factors",
     "leave_safe_mode",
+    "listen",
     "migrate_down",
     "migrate_up",
     "migration_status",

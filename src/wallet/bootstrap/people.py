@@ -1,15 +1,19 @@
-"""The half of the application that is about people: accounts, sessions, tokens and mail."""
+"""The half of the application that is about people: accounts, sessions, tokens, keys and mail."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from wallet.application.account_mail import AccountMail
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
 from wallet.application.browser_sessions import BrowserSessions, LiveTickets
 from wallet.application.credentials import Credentials
 from wallet.application.entrance import Entrance
+from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.limits import PeopleLimits
 from wallet.application.log_in import LogIn
 from wallet.application.password_checks import PasswordChecks
@@ -53,12 +57,15 @@ class PeopleParts:
     browser_sessions: BrowserSessions
     live_tickets: LiveTickets
     second_factors: SecondFactors
+    api_keys: ApiKeyKeeping
+    key_authentication: KeyAuthentication
     recipients: Recipients
     staff: Staff
     revocations: Revocations
     tokens: JwtTokens
     mailbox: FileMailer | None
     signer: Es256Signer
+    mail: AccountMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class _Tools:
     background: Background
     mail: AccountMail
     revocations: Revocations
+    key_authentication: KeyAuthentication
     tokens: JwtTokens
     signer: Es256Signer
 
@@ -84,6 +92,7 @@ def people_parts(ground: Ground) -> PeopleParts:
     mailer = _mailer(ground)
     tools = _tools(ground, mailer)
     people = _people(ground, tools)
+    recipients = Recipients(unit_of_work=ground.reading, guards=tools.guards, limits=tools.limits)
     return PeopleParts(
         people=people,
         credentials=_credentials(ground, tools),
@@ -98,14 +107,15 @@ def people_parts(ground: Ground) -> PeopleParts:
             limits=tools.limits,
         ),
         second_factors=_second_factors(ground, tools),
-        recipients=Recipients(
-            unit_of_work=ground.reading, guards=tools.guards, limits=tools.limits
-        ),
+        api_keys=_api_keys(ground, tools, recipients),
+        key_authentication=tools.key_authentication,
+        recipients=recipients,
         staff=Staff(unit_of_work=ground.unit_of_work, people=people, clock=utc_now, new_id=new_id),
         revocations=tools.revocations,
         tokens=tools.tokens,
         mailbox=mailer if isinstance(mailer, FileMailer) else None,
         signer=tools.signer,
+        mail=tools.mail,
     )
 
 
@@ -183,8 +193,40 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
         background=background,
         mail=mail,
         revocations=revocations,
+        key_authentication=_key_authentication(ground, revocations),
         tokens=JwtTokens(keys=keys, issuer=settings.public_url, audience=AUDIENCE),
         signer=Es256Signer(keys),
+    )
+
+
+def _key_authentication(ground: Ground, revocations: Revocations) -> KeyAuthentication:
+    keys = KeyAuthentication(
+        unit_of_work=ground.unit_of_work,
+        reading=ground.reading,
+        revocations=revocations,
+        clock=utc_now,
+    )
+
+    async def note_last_uses() -> None:
+        # It is no more than a help to the owner: an outage must not keep a process from ending.
+        with suppress(Exception):
+            await keys.note_uses()
+
+    ground.stack.push_async_callback(note_last_uses)
+    return keys
+
+
+def _api_keys(ground: Ground, tools: _Tools, recipients: Recipients) -> ApiKeyKeeping:
+    return ApiKeyKeeping(
+        unit_of_work=ground.unit_of_work,
+        reading=ground.reading,
+        guards=tools.guards,
+        find_recipients=recipients.find_many,
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_id=new_id,
+        random_bytes=os.urandom,
+        limits=tools.limits,
     )
 
 
@@ -228,7 +270,10 @@ def _log_in(ground: Ground, tools: _Tools) -> LogIn:
         guards=tools.guards,
         tokens=tools.tokens,
         authentication=Authentication(
-            tokens=tools.tokens, revocations=tools.revocations, clock=utc_now
+            tokens=tools.tokens,
+            revocations=tools.revocations,
+            clock=utc_now,
+            keys=tools.key_authentication,
         ),
         revocations=tools.revocations,
         clock=utc_now,

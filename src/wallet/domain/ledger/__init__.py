@@ -4,7 +4,7 @@
 books are kept.
 """
 
-from wallet.domain.ledger.book import Book, replay
+from wallet.domain.ledger.book import Book, SpendingPlace, replay
 from wallet.domain.ledger.instructions import (
     AccountMissing,
     Change,
@@ -39,6 +39,7 @@ __all__ = [
     "PartsRefused",
     "RefusalForgotten",
     "Result",
+    "SpendingPlace",
     "part_digest",
     "replay",
 ]

@@ -26,9 +26,13 @@ from wallet.domain.ledger.instructions import (
 
 if TYPE_CHECKING:
     from wallet.domain.funding import Funding
+    from wallet.domain.spending import Spending
 
 
 REFUSALS_TOLD_MAX = 20
+
+SpendingPlace = tuple[UUID, UUID]
+"""Account and API key: where a spending is found."""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,9 @@ class Book:
     entries: list[Entry] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     changed_fundings: dict[UUID, "Funding"] = field(default_factory=dict)
+    spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
+    changed_spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
+    key_payments: list[tuple[SpendingPlace, UUID]] = field(default_factory=list)
     _booked_at_us: int = 0
 
     def __post_init__(self) -> None:
@@ -140,6 +147,9 @@ class Book:
             len(self.outcomes),
             dict(self.fundings),
             dict(self.changed_fundings),
+            dict(self.spendings),
+            dict(self.changed_spendings),
+            len(self.key_payments),
         )
 
     def _undo(self, mark: "_Mark") -> None:
@@ -147,7 +157,9 @@ class Book:
         for outcome in self.outcomes[mark.outcomes :]:
             del self.earlier[outcome.header.key]
         del self.entries[mark.entries :], self.outcomes[mark.outcomes :]
+        del self.key_payments[mark.key_payments :]
         self.fundings, self.changed_fundings = mark.fundings, mark.changed_fundings
+        self.spendings, self.changed_spendings = mark.spendings, mark.changed_spendings
 
     def _accept(self, instruction: Instruction, change: Change) -> Outcome:
         self._check(change.postings)
@@ -160,7 +172,14 @@ class Book:
                 own = entry
         for funding in change.fundings:
             self.fundings[funding.id] = self.changed_fundings[funding.id] = funding
+        if change.spending is not None:
+            self._spend(change.spending, instruction.header.id)
         return Outcome(instruction.header, self.booked_at, entry=own, details=details)
+
+    def _spend(self, spending: "Spending", instruction_id: UUID) -> None:
+        place = spending.place
+        self.spendings[place] = self.changed_spendings[place] = spending
+        self.key_payments.append((place, instruction_id))
 
     def _check(self, postings: Sequence[Posting]) -> None:
         """Assert every rule of the books before anything changes; the CHECKs assert it again."""
@@ -236,6 +255,9 @@ class _Mark:
     outcomes: int
     fundings: dict[UUID, "Funding"]
     changed_fundings: dict[UUID, "Funding"]
+    spendings: dict[SpendingPlace, "Spending"]
+    changed_spendings: dict[SpendingPlace, "Spending"]
+    key_payments: int
 
 
 def _refusal_of(refused: Sequence[tuple[int, Rejected]]) -> PartsRefused:

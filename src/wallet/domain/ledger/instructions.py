@@ -22,6 +22,7 @@ from wallet.domain.money import Currency
 if TYPE_CHECKING:
     from wallet.domain.funding import Funding
     from wallet.domain.ledger.book import Book
+    from wallet.domain.spending import Spending
 
 
 PART_DOMAIN = b"wallet-part-v1"
@@ -90,6 +91,7 @@ class Change:
 
     postings: tuple[Posting, ...] = ()
     fundings: tuple["Funding", ...] = ()
+    spending: "Spending | None" = None
 
 
 Decision = Change | WalletError
@@ -128,6 +130,11 @@ class Instruction(Protocol):
     @property
     def funding_id(self) -> UUID | None:
         """The funding that must be read under the lock for it, if any."""
+        ...
+
+    @property
+    def api_key_id(self) -> UUID | None:
+        """The spending key that it is asked for with, if any; its parts have the same."""
         ...
 
     @property

@@ -1,14 +1,15 @@
 """Where the books are kept: the repository's protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from wallet.domain.ledger.book import Book
+from wallet.domain.ledger.book import Book, SpendingPlace
 from wallet.domain.ledger.instructions import Key, Outcome
 
 if TYPE_CHECKING:
     from wallet.domain.funding import Funding
+    from wallet.domain.spending import Spending
 
 
 class Ledger(Protocol):
@@ -33,6 +34,15 @@ class Ledger(Protocol):
 
     async def fundings(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, "Funding"]:
         """Return the fundings at these (account id, funding id)."""
+        ...
+
+    async def spendings(
+        self, places: Collection[SpendingPlace], *, lock: bool = True
+    ) -> Mapping[SpendingPlace, "Spending"]:
+        """Return the spendings at these places, and keep keys from being revoked meanwhile.
+
+        Without `lock` they are only looked at, for a preview.
+        """
         ...
 
     async def save(self, book: Book) -> bool:

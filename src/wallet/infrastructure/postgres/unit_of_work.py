@@ -9,6 +9,7 @@ import asyncpg
 
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
+from wallet.infrastructure.postgres.api_keys import PostgresApiKeys
 from wallet.infrastructure.postgres.audits import PostgresAudits
 from wallet.infrastructure.postgres.browser_sessions import (
     PostgresLiveTickets,
@@ -25,10 +26,12 @@ from wallet.infrastructure.postgres.log import PostgresLog
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.safe_mode import PostgresSafeModes
 from wallet.infrastructure.postgres.second_factors import PostgresSecondFactors
+from wallet.infrastructure.postgres.sendings import PostgresSendings
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
 from wallet.infrastructure.postgres.users import PostgresUsers
 from wallet.infrastructure.postgres.wallets import PostgresWallets
+from wallet.infrastructure.postgres.webhooks import PostgresWebhooks
 
 
 class PostgresUnitOfWork:
@@ -50,8 +53,11 @@ class PostgresUnitOfWork:
     session_cookies: PostgresSessionCookies
     live_tickets: PostgresLiveTickets
     second_factors: PostgresSecondFactors
+    api_keys: PostgresApiKeys
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
+    webhooks: PostgresWebhooks
+    sendings: PostgresSendings
     log: PostgresLog
     safe_modes: PostgresSafeModes
     audits: PostgresAudits
@@ -88,8 +94,11 @@ class PostgresUnitOfWork:
         self.session_cookies = PostgresSessionCookies(connection)
         self.live_tickets = PostgresLiveTickets(connection)
         self.second_factors = PostgresSecondFactors(connection)
+        self.api_keys = PostgresApiKeys(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)
+        self.webhooks = PostgresWebhooks(connection)
+        self.sendings = PostgresSendings(connection)
         self.log = PostgresLog(connection)
         self.safe_modes = PostgresSafeModes(connection)
         self.audits = PostgresAudits(connection)

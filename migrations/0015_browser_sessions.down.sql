@@ -1,2 +1,1 @@
-DROP TABLE live_tickets;
 DROP TABLE session_cookies;
