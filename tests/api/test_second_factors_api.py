@@ -57,6 +57,8 @@ async def test_the_whole_way_from_setting_up_to_doing_without(client: httpx.Asyn
     assert all(re.fullmatch(r"([0-9a-z]{4}-){5}[0-9a-z]{4}", code) for code in codes)
     state = (await alice.get(PATH)).json()
     assert (state["enabled"], state["recovery_codes_left"]) == (True, 10)
+    export = (await alice.get("/users/me/export")).json()
+    assert export["second_factor_enabled_at"] == state["enabled_at"]
     assert outcome(await enter(client, alice.email)) == (401, "second-factor-required")
     assert outcome(await enter(client, alice.email, otp)) == (401, "second-factor-wrong")
     assert outcome(await enter(client, alice.email, codes[0])) == (200, None)

@@ -59,6 +59,7 @@ class Export:
     user: User
     handles: Sequence[str]
     sessions: Sequence[Session]
+    second_factor_enabled_at: datetime | None
     api_keys: Sequence[ApiKey]
     wallets: Sequence[WalletView]
 
@@ -184,11 +185,13 @@ class People:
         await self._guards.count(self._limits.export, str(principal.user_id))
         now = self._clock()
         async with self._unit_of_work() as work:
+            factor = await work.second_factors.get(principal.user_id)
             return Export(
                 exported_at=now,
                 user=_open(await work.users.get(principal.user_id)),
                 handles=await work.users.handles(principal.user_id),
                 sessions=await work.sessions.of_user(principal.user_id, now),
+                second_factor_enabled_at=None if factor is None else factor.enabled_at,
                 api_keys=await _all_keys(work, principal.user_id, now),
                 wallets=await work.wallets.of_owner(principal.user_id),
             )
