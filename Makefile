@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi openapi-lint openapi-diff postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -84,6 +84,13 @@ show-statement: $(VENV)/.installed-dev ## Write a month's statement and images o
 
 openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
 	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
+
+openapi-lint: $(VENV)/.installed-dev ## Look over openapi.json with redocly's strict rules
+	$(BIN)/python -m scripts.lint_openapi
+
+BASE ?= HEAD~1
+openapi-diff: $(VENV)/.installed-dev ## Say whether openapi.json breaks clients of the one at BASE=<revision>
+	@$(BIN)/python -m scripts.compare_openapi $(BASE)
 
 postman: $(VENV)/.installed-dev ## Make the Postman collection and environment in build/postman from openapi.json
 	$(BIN)/python -m scripts.build_postman

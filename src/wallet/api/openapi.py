@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from wallet.api.cookies import document_cookies
 from wallet.api.dependencies import SCHEME_NAME as BEARER_SCHEME_NAME
+from wallet.api.examples import complete_examples
 from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
     AddressTooLong,
@@ -108,6 +109,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["webhooks"].values():
         # A receiver of ours answers with a status and owes us no validation.
         operations["post"]["responses"] = {"2XX": {"description": "You have taken the event."}}
+        operations["post"]["security"] = []  # It shows by its signature who sends it.
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation["responses"]
@@ -123,6 +125,10 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 }
             if "security" in operation:
                 document_access(operation)
+            # Said of those that want nobody, too.
+            operation.setdefault("security", [])
             operation["responses"] = dict(sorted(responses.items()))
     document["components"]["securitySchemes"][SCHEME_NAME] = scheme()
-    return complete_openapi(document)
+    document = complete_openapi(document)
+    complete_examples(document["components"]["schemas"])
+    return document

@@ -267,14 +267,9 @@ class EventsQuery(BaseModel):
 
 
 EVENT_SCHEMA: JsonObject = {
-    "type": "object",
-    "description": "One event of the stream; `data` is JSON.",
-    "required": ["event", "data"],
-    "properties": {
-        "id": {"type": "string", "description": "The last version of every wallet watched."},
-        "event": {"type": "string", "enum": ["ready", "entry", "problem"]},
-        "data": {"type": "string", "contentMediaType": "application/json"},
-    },
+    "type": "string",
+    "description": "Events, each with a line `event` (`ready`, `entry` or `problem`), a line "
+    "`data` that is JSON, and for an entry a line `id`: the last version of every wallet watched.",
 }
 EVENTS_EXAMPLE = (
     "event: ready\n"

@@ -31,7 +31,7 @@ Person = Annotated[Principal, Depends(current_person)]
 ANYBODY = (Interrupted, DeadlineExceeded)
 CURSOR = b"checkpoints"
 SIZE_MAX = 2**53 - 1
-TreeSize = Annotated[int, WholeNumber, Field(ge=1, le=SIZE_MAX)]
+TreeSize = Annotated[int, Field(ge=1, le=SIZE_MAX), WholeNumber]
 
 HASH = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
 KEY_ID = "0X2mZJ1yQk3Vd8bT5rNfWc7hLs9aUe4oPiGxKyMvBtE"
@@ -289,7 +289,7 @@ async def get_latest_checkpoint(request: Request) -> JsonObject:
     responses=problem_responses(*ANYBODY, ValidationFailed, CheckpointNotFound),
 )
 async def get_checkpoint(
-    request: Request, tree_size: Annotated[int, WholeNumber, Path(ge=1, le=SIZE_MAX)]
+    request: Request, tree_size: Annotated[int, Path(ge=1, le=SIZE_MAX), WholeNumber]
 ) -> JsonObject:
     """Return the checkpoint that was made when the log had this many leaves."""
     return checkpoint_document(await use_cases(request).proofs.at(tree_size))
