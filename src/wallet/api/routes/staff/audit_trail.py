@@ -1,0 +1,91 @@
+"""The audit trail: what staff have done, to whom and why; nobody can change it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wallet.api.fields import Answer, Instant, JsonObject
+from wallet.api.routes.staff.shapes import ADA_ID, MOMENT, STAFF_EXAMPLE, WALLET_ID, StaffPerson
+
+ACT_EXAMPLE: JsonObject = {
+    "id": "0197a6f5-1c10-7e1b-9c44-0d9f7a6b5c44",
+    "act": "wallet.frozen",
+    "happened_at": MOMENT,
+    "actor": STAFF_EXAMPLE,
+    "actor_name": "Sam Support",
+    "role": "support",
+    "subject": {"kind": "wallet", "id": WALLET_ID},
+    "person_id": ADA_ID,
+    "reason": "The owner reported a stolen phone, ticket 4711.",
+    "before": {"frozen": "none"},
+    "after": {"frozen": "send"},
+    "request_id": "5f0c2a9be1d84c7396a1b2c3",
+}
+
+
+class Subject(Answer):
+    """What an act was about."""
+
+    kind: str = Field(description="person, wallet, transaction, adjustment or service.")
+    id: str | None
+
+
+class ActAnswer(Answer):
+    """Something that staff did: who, what, why, before, after, when, and in which request."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ACT_EXAMPLE]})
+
+    id: str
+    act: str = Field(
+        description="person.viewed, person.role-changed, sessions.ended, wallet.frozen, "
+        "wallet.unfrozen, wallet.closed, wallet.overdraft-set, transfer.refunded, "
+        "adjustment.requested, adjustment.approved or adjustment.rejected."
+    )
+    happened_at: str
+    actor: StaffPerson | None = Field(description="Null for the command line.")
+    actor_name: str = Field(description="Who it was, as they were called then.")
+    role: str | None = Field(description="What the actor was then; null for the command line.")
+    subject: Subject
+    person_id: str | None = Field(description="Whose affairs it touched.")
+    reason: str | None = Field(description="Null where only something was looked at.")
+    before: dict[str, Any]
+    after: dict[str, Any]
+    request_id: str | None
+
+
+class AuditTrailPage(Answer):
+    """Some acts, the newest first; ask for the rest with `cursor`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [ACT_EXAMPLE], "next_cursor": None}]}
+    )
+
+    items: list[ActAnswer]
+    next_cursor: str | None
+
+
+class AuditTrailQuery(BaseModel):
+    """Which acts, the newest first."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=500)
+    actor: UUID | None = Field(None, description="Acts of this staff person.")
+    subject: UUID | None = Field(
+        None,
+        description="Acts on this person, wallet, transaction or adjustment; with a person "
+        "those on their wallets too.",
+    )
+    act: str | None = Field(None, max_length=50, description="Such as wallet.frozen.")
+    since: Instant | None = Field(None, alias="from", description="Since this time.")
+    until: Instant | None = Field(None, alias="to", description="Before this time.")
+
+    def between(self) -> tuple[datetime | None, datetime | None]:
+        """Return the period that is asked for."""
+        return self.since, self.until
+
+
+# GET /admin/audit-trail (AuditTrailQuery) -> AuditTrailPage
