@@ -29,6 +29,12 @@ from tests.fakes.ledger import (
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.staff import (
+    MemoryAdjustments,
+    MemoryAuditTrail,
+    MemoryBackOffice,
+    MemoryTallies,
+)
 from wallet.application.account_mail import AccountMail
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
@@ -41,7 +47,10 @@ from wallet.application.ports import Clock, Message, NewId
 from wallet.application.recipients import Recipients
 from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from wallet.domain.adjustments import Adjustments
+from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
+from wallet.domain.back_office import BackOffice
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.guards import (
@@ -71,6 +80,7 @@ from wallet.domain.sessions import (
     Sessions,
 )
 from wallet.domain.statements import StatementLines
+from wallet.domain.tallies import Tallies
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
@@ -371,6 +381,10 @@ class MemoryPeopleUnitOfWork:
     log: Log
     safe_modes: SafeModes
     audits: Audits
+    audit_trail: AuditTrail
+    adjustments: Adjustments
+    back_office: BackOffice
+    tallies: Tallies
 
     def __init__(self, people: PeopleStore, books: MemoryStore, lock: asyncio.Lock) -> None:
         self._people = people
@@ -385,6 +399,7 @@ class MemoryPeopleUnitOfWork:
         self._accounts = {id_: copy(account) for id_, account in books.accounts.items()}
         self._wallets = dict(books.wallets)
         self._events = list(books.events)
+        self._acts = list(books.acts)
         transaction = MemoryTransaction(books)
         self.ledger = MemoryLedger(transaction)
         self.wallets = MemoryWallets(transaction)
@@ -397,6 +412,10 @@ class MemoryPeopleUnitOfWork:
         self.log = MemoryLog(transaction)
         self.safe_modes = MemorySafeModes(transaction)
         self.audits = MemoryAudits(transaction)
+        self.audit_trail = MemoryAuditTrail(transaction)
+        self.adjustments = MemoryAdjustments(transaction)
+        self.back_office = MemoryBackOffice(transaction, self._people)
+        self.tallies = MemoryTallies(transaction, self._people)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)
         self.mail_tokens = MemoryMailTokens(self._people)
@@ -417,6 +436,7 @@ class MemoryPeopleUnitOfWork:
             self._books.accounts = self._accounts
             self._books.wallets = self._wallets
             self._books.events = self._events
+            self._books.acts = self._acts
         self._lock.release()
 
 

@@ -28,6 +28,7 @@ from wallet.api.routes import (
     problems,
     proofs,
     sessions,
+    staff,
     statements,
     top_ups,
     transactions,
@@ -59,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     oauth.router,
     health.router,
     problems.router,
+    *staff.ROUTERS,
 )
 
 

@@ -10,6 +10,7 @@ from wallet.application.log_in import LogIn
 from wallet.application.people import People
 from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
+from wallet.application.staff_side import StaffSide
 from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -34,3 +35,4 @@ class UseCases:
     live: LiveHub
     idempotency_keys: IdempotencyKeys
     proofs: Proofs
+    staff_side: StaffSide

@@ -1,5 +1,6 @@
 """Identifiers: UUIDs of version 7 (RFC 9562), made of a time and randomness that come in."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 RANDOM_BYTES = 10
@@ -20,3 +21,19 @@ def uuid7(now_ms: int, random: bytes) -> UUID:
     high = (now_ms << 16) | 0x7000 | (bits >> 62 & 0x0FFF)
     low = 0x8000_0000_0000_0000 | (bits & 0x3FFF_FFFF_FFFF_FFFF)
     return UUID(int=high << 64 | low)
+
+
+def instant_of(id_: UUID) -> datetime | None:
+    """Return when a UUIDv7 was made, to the millisecond, or None for any other id."""
+    if id_.version != 7:
+        return None
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=id_.int >> 80)
+    except OverflowError:
+        return None
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return the lowest UUIDv7 that may have been made at a moment, to compare others with."""
+    milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return UUID(int=milliseconds << 80)

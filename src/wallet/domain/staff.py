@@ -45,6 +45,12 @@ class RightMissing(Forbidden):
     code = "right-missing"
 
 
+class OwnAffairs(Forbidden):
+    """Nobody of the staff decides about what is their own."""
+
+    code = "own-affairs"
+
+
 class ReasonInvalid(Invalid):
     """A reason has 3 to 500 characters that are not blank."""
 
@@ -64,6 +70,11 @@ class StaffMember:
         """Raise `RightMissing` unless the role has this right."""
         if self.role is None or right not in RIGHTS[self.role]:
             raise RightMissing(right=right.value)
+
+    def require_other(self, *person_ids: UUID | None) -> None:
+        """Raise `OwnAffairs` if one of these people is the member themselves."""
+        if self.id is not None and self.id in person_ids:
+            raise OwnAffairs
 
 
 def command_line(name: str) -> StaffMember:

@@ -19,6 +19,7 @@ from wallet.domain.ledger.instructions import (
     PartsRefused,
     RefusalForgotten,
     Result,
+    StaffChange,
     part_digest,
 )
 from wallet.domain.ledger.repository import Ledger
@@ -39,6 +40,7 @@ __all__ = [
     "PartsRefused",
     "RefusalForgotten",
     "Result",
+    "StaffChange",
     "part_digest",
     "replay",
 ]

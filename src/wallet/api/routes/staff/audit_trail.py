@@ -1,13 +1,23 @@
 """The audit trail: what staff have done, to whom and why; nobody can change it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from wallet.api import staff_answers
+from wallet.api.cursors import decode_place, encode_place
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.fields import Answer, Instant, JsonObject
+from wallet.api.problems import problem_responses
+from wallet.api.routes.staff.access import STAFF, TAG, Reader, staff_side
 from wallet.api.routes.staff.shapes import ADA_ID, MOMENT, STAFF_EXAMPLE, WALLET_ID, StaffPerson
+from wallet.domain.audit_trail import ActPlace, ActSearch
+from wallet.domain.history import CursorInvalid
+
+router = APIRouter(prefix="/admin", tags=[TAG], route_class=BoundedRoute)
 
 ACT_EXAMPLE: JsonObject = {
     "id": "0197a6f5-1c10-7e1b-9c44-0d9f7a6b5c44",
@@ -88,4 +98,27 @@ class AuditTrailQuery(BaseModel):
         return self.since, self.until
 
 
-# GET /admin/audit-trail (AuditTrailQuery) -> AuditTrailPage
+@router.get(
+    "/audit-trail",
+    operation_id="listActs",
+    summary="See what staff have done",
+    response_model=AuditTrailPage,
+    responses=problem_responses(*STAFF, CursorInvalid),
+)
+async def list_acts(
+    request: Request, staff: Reader, query: Annotated[AuditTrailQuery, Query()]
+) -> JsonObject:
+    """Return acts of staff, the newest first. They were written with what they tell of."""
+    search = ActSearch(query.actor, query.subject, query.act, query.since, query.until)
+    listing = f"acts {search!r}"
+    before = None
+    if query.cursor is not None:
+        happened_at, id_ = decode_place(listing, query.cursor, "ti")
+        before = ActPlace(happened_at, id_)
+    views = await staff_side(request).desk.acts(search, before=before, limit=query.limit + 1)
+    shown = views[: query.limit]
+    following = None
+    if len(views) > query.limit:
+        last = shown[-1].act
+        following = encode_place(listing, last.happened_at, last.id)
+    return {"items": [staff_answers.act(view) for view in shown], "next_cursor": following}

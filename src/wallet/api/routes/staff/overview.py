@@ -1,9 +1,16 @@
 """The overview: what a console shows first, cheap to ask for however much has happened."""
 
+from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field
 
+from wallet.api import overview_answers
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.fields import Answer, JsonObject
+from wallet.api.problems import problem_responses
+from wallet.api.routes.staff.access import STAFF, TAG, Reader, staff_side
 from wallet.api.routes.staff.shapes import MOMENT
+
+router = APIRouter(prefix="/admin", tags=[TAG], route_class=BoundedRoute)
 
 VOLUME_EXAMPLE: JsonObject = {
     "currency": "USD",
@@ -95,7 +102,9 @@ class Period(Answer):
     transfers: int
     refused: int = Field(description="Whatever the books refused, transfers and others.")
     sign_ups: int
-    active_people: int = Field(description="How many people's wallets were moved.")
+    active_people: int | None = Field(
+        description="How many people's wallets were moved; null for part of a past day."
+    )
     volumes: list[Volume]
 
 
@@ -192,5 +201,28 @@ class Overview(Answer):
     integrity: Integrity
 
 
-# GET /admin/overview -> Overview
-# GET /admin/integrity -> Integrity
+@router.get(
+    "/overview",
+    operation_id="getOverview",
+    summary="See what has happened lately",
+    response_model=Overview,
+    responses=problem_responses(*STAFF),
+)
+async def get_overview(request: Request, staff: Reader) -> JsonObject:
+    """Return the numbers of today and yesterday (in UTC), by minute and hour, and how things are.
+
+    It is made at most once a second in each process, from what is counted beside the money path.
+    """
+    return overview_answers.overview(await staff_side(request).overviews.read())
+
+
+@router.get(
+    "/integrity",
+    operation_id="getIntegrity",
+    summary="See whether the books are intact",
+    response_model=Integrity,
+    responses=problem_responses(*STAFF),
+)
+async def get_integrity(request: Request, staff: Reader) -> JsonObject:
+    """Return how far the self-audit has come, the last checkpoint, and whether money moves."""
+    return overview_answers.integrity(await staff_side(request).overviews.integrity())

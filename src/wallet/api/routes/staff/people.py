@@ -1,20 +1,56 @@
 """People as staff see them: found, looked at whole, and logged out."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from wallet.api import staff_answers
+from wallet.api.cursors import (
+    CURSOR_LENGTH_MAX,
+    decode_cursor,
+    decode_place,
+    encode_cursor,
+    encode_place,
+)
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.fields import Answer, JsonObject, Text
+from wallet.api.problems import problem_responses
+from wallet.api.routes.staff.access import (
+    STAFF,
+    STAFF_ACT,
+    TAG,
+    Reader,
+    SessionEnder,
+    staff_side,
+)
 from wallet.api.routes.staff.audit_trail import ACT_EXAMPLE
 from wallet.api.routes.staff.shapes import (
     MOMENT,
     PERSON_EXAMPLE,
     WALLET_EXAMPLE,
+    ReasonBody,
     StaffPerson,
     StaffWallet,
 )
 from wallet.api.routes.staff.transactions import MOVEMENT_EXAMPLE, StaffTransaction
-from wallet.api.routes.transactions import TRANSACTION_EXAMPLE, Transaction
+from wallet.api.routes.transactions import (
+    TRANSACTION_EXAMPLE,
+    Transaction,
+    TransactionPage,
+    TransactionsQuery,
+    transactions_page,
+)
+from wallet.api.state import use_cases
+from wallet.application.back_office import TimelinePlace, people_search_of
+from wallet.domain.audit_trail import ActPlace
+from wallet.domain.back_office import EventPlace, PeopleSearch, PersonNotFound
+from wallet.domain.history import CursorInvalid
+from wallet.domain.users import Role
+
+router = APIRouter(prefix="/admin", tags=[TAG], route_class=BoundedRoute)
 
 SESSION_EXAMPLE: JsonObject = {
     "id": "0197a6f2-4e2b-7d11-a0c3-9b8a7c6d5e4f",
@@ -190,9 +226,157 @@ class EndedSessions(Answer):
     ended: int
 
 
-# GET /admin/search?q= -> Found
-# GET /admin/people (StaffPeopleQuery) -> StaffPersonPage
-# GET /admin/people/{id} -> WholePerson
-# GET /admin/people/{id}/transactions (as GET /transactions) -> TransactionPage
-# GET /admin/people/{id}/timeline?limit=&cursor= -> Timeline
-# DELETE /admin/people/{id}/sessions (ReasonBody) -> EndedSessions
+class StaffSearchQuery(BaseModel):
+    """What to look for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: Annotated[Text, Field(min_length=2, max_length=254)] = Field(
+        description="A whole id or reference, or the beginning of a handle, e-mail address or name."
+    )
+
+
+class TimelineQuery(BaseModel):
+    """Which part of a timeline."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=CURSOR_LENGTH_MAX)
+
+
+@router.get(
+    "/search",
+    operation_id="search",
+    summary="Find people, wallets and movements",
+    response_model=Found,
+    responses=problem_responses(*STAFF),
+)
+async def search(
+    request: Request, staff: Reader, query: Annotated[StaffSearchQuery, Query()]
+) -> JsonObject:
+    """Return what has this id or reference, or is called something that begins like this."""
+    return staff_answers.found(await staff_side(request).desk.search(query.q))
+
+
+@router.get(
+    "/people",
+    operation_id="listPeople",
+    summary="List people",
+    response_model=StaffPersonPage,
+    responses=problem_responses(*STAFF, CursorInvalid),
+)
+async def list_people(
+    request: Request, staff: Reader, query: Annotated[StaffPeopleQuery, Query()]
+) -> JsonObject:
+    """Return people, the newest first."""
+    asked = PeopleSearch() if query.q is None else people_search_of(query.q)
+    asked = replace(
+        asked,
+        role=None if query.role is None else Role(query.role),
+        closed=None if query.status is None else query.status == "closed",
+    )
+    listing = f"people {asked!r}"
+    before = None if query.cursor is None else decode_place(listing, query.cursor, "i")[0]
+    cards = await staff_side(request).desk.people(asked, before=before, limit=query.limit + 1)
+    shown = cards[: query.limit]
+    more = len(cards) > query.limit
+    return {
+        "items": [staff_answers.person(card) for card in shown],
+        "next_cursor": encode_place(listing, shown[-1].id) if more else None,
+    }
+
+
+@router.get(
+    "/people/{id}",
+    operation_id="getPerson",
+    summary="See a person's whole picture",
+    response_model=WholePerson,
+    responses=problem_responses(*STAFF, PersonNotFound),
+)
+async def get_person(request: Request, id: UUID, staff: Reader) -> JsonObject:  # noqa: A002
+    """Return profile, wallets, sessions and what happened last. It is told in the audit trail."""
+    return staff_answers.whole_person(await staff_side(request).desk.person(staff, id))
+
+
+@router.get(
+    "/people/{id}/transactions",
+    operation_id="listPersonTransactions",
+    summary="See and search everything that moved for a person",
+    response_model=TransactionPage,
+    responses=problem_responses(*STAFF, CursorInvalid, PersonNotFound),
+)
+async def list_person_transactions(
+    request: Request,
+    id: UUID,  # noqa: A002
+    staff: Reader,
+    query: Annotated[TransactionsQuery, Query()],
+) -> JsonObject:
+    """Return a person's history as they see it, with the same filters as GET /transactions."""
+    await staff_side(request).desk.open_person(staff, id)
+    return await transactions_page(use_cases(request).activity, id, query)
+
+
+@router.get(
+    "/people/{id}/timeline",
+    operation_id="getTimeline",
+    summary="See what happened to a person",
+    response_model=Timeline,
+    responses=problem_responses(*STAFF, CursorInvalid, PersonNotFound),
+)
+async def get_timeline(
+    request: Request,
+    id: UUID,  # noqa: A002
+    staff: Reader,
+    query: Annotated[TimelineQuery, Query()],
+) -> JsonObject:
+    """Return movements, events and acts of staff in order of time, the newest first."""
+    listing = f"timeline {id}"
+    place = None if query.cursor is None else _place_of(listing, query.cursor)
+    found = await staff_side(request).desk.timeline(staff, id, place=place, limit=query.limit)
+    following = found.next_place
+    return {
+        "items": [staff_answers.timeline_item(item) for item in found.items],
+        "next_cursor": None if following is None else _cursor_of(listing, following),
+    }
+
+
+def _cursor_of(listing: str, place: TimelinePlace) -> str:
+    event, act = place.event, place.act
+    beside = encode_place(
+        listing,
+        None if event is None else event.happened_at,
+        None if event is None else event.id,
+        None if act is None else act.happened_at,
+        None if act is None else act.id,
+    )
+    versions = encode_cursor(place.versions, listing.encode()) if place.versions else ""
+    return f"{beside}.{versions}"
+
+
+def _place_of(listing: str, cursor: str) -> TimelinePlace:
+    beside, _, versions = cursor.partition(".")
+    event_at, event_id, act_at, act_id = decode_place(listing, beside, "titi")
+    return TimelinePlace(
+        versions=decode_cursor(versions, listing.encode()) if versions else {},
+        event=None if event_id is None or event_at is None else EventPlace(event_at, event_id),
+        act=None if act_id is None or act_at is None else ActPlace(act_at, act_id),
+    )
+
+
+@router.delete(
+    "/people/{id}/sessions",
+    operation_id="endSessions",
+    summary="Log a person out everywhere",
+    response_model=EndedSessions,
+    responses=problem_responses(*STAFF_ACT, PersonNotFound),
+)
+async def end_sessions(
+    request: Request,
+    id: UUID,  # noqa: A002
+    body: ReasonBody,
+    staff: SessionEnder,
+) -> JsonObject:
+    """End every session of a person; their access tokens are dead within two seconds."""
+    ended = await staff_side(request).controls.end_sessions(staff, id, body.reason)
+    return {"ended": ended}

@@ -1,8 +1,29 @@
 """Transactions as staff see them: both sides, and the refund of a transfer."""
 
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
+from wallet.api import staff_answers
+from wallet.api.deadlines import BoundedRoute
 from wallet.api.fields import Answer, Body, JsonObject
+from wallet.api.idempotency import (
+    HEADER_PARAMETER,
+    RESPONSE_HEADERS,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyMissing,
+    money_answer,
+)
+from wallet.api.problems import problem_responses
+from wallet.api.routes.staff.access import (
+    STAFF,
+    STAFF_ACT,
+    TAG,
+    Reader,
+    Refunder,
+    staff_side,
+)
 from wallet.api.routes.staff.shapes import (
     ADA_ID,
     MOMENT,
@@ -12,6 +33,14 @@ from wallet.api.routes.staff.shapes import (
     Reason,
     StaffPerson,
 )
+from wallet.api.state import idempotency_key
+from wallet.domain.accounts import BalanceLimitExceeded, InsufficientFunds, WalletClosed
+from wallet.domain.back_office import MovementNotFound
+from wallet.domain.ledger import IdempotencyKeyReused
+from wallet.domain.refunds import RefundExceedsTransfer, TransferNotFound
+from wallet.domain.safe_mode import SafeModeOn
+
+router = APIRouter(prefix="/admin", tags=[TAG], route_class=BoundedRoute)
 
 REFUND_ID = "0197a6f3-0a10-7e1b-9c44-0d9f7a6b5c99"
 SIDE_EXAMPLE: JsonObject = {
@@ -134,5 +163,55 @@ class RefundAnswer(Answer):
     booked_at: str
 
 
-# GET /admin/transactions/{id} -> StaffTransaction
-# POST /admin/transactions/{id}/refund (RefundBody, Idempotency-Key) -> 201 RefundAnswer
+@router.get(
+    "/transactions/{id}",
+    operation_id="getStaffTransaction",
+    summary="See a movement with both of its sides",
+    response_model=StaffTransaction,
+    responses=problem_responses(*STAFF, MovementNotFound),
+)
+async def get_staff_transaction(request: Request, id: UUID, staff: Reader) -> JsonObject:  # noqa: A002
+    """Return a transfer, top-up, refund or adjustment by its id, whoever's it is."""
+    return staff_answers.movement(await staff_side(request).desk.movement(id))
+
+
+@router.post(
+    "/transactions/{id}/refund",
+    status_code=201,
+    operation_id="refundTransfer",
+    summary="Give a transfer back",
+    response_model=RefundAnswer,
+    responses={
+        201: {"headers": RESPONSE_HEADERS},
+        **problem_responses(
+            *STAFF_ACT,
+            IdempotencyKeyInvalid,
+            IdempotencyKeyMissing,
+            IdempotencyKeyReused,
+            TransferNotFound,
+            RefundExceedsTransfer,
+            InsufficientFunds,
+            WalletClosed,
+            BalanceLimitExceeded,
+            SafeModeOn,
+        ),
+    },
+    openapi_extra={"parameters": [HEADER_PARAMETER]},
+)
+async def refund_transfer(
+    request: Request,
+    id: UUID,  # noqa: A002
+    body: RefundBody,
+    staff: Refunder,
+) -> Response:
+    """Move the whole of a transfer back to who paid it, once, however often it is asked for.
+
+    Frozen wallets do not stop it. If the receiver lacks the money it is refused, unless an
+    administrator forces it: then their wallet goes below zero.
+    """
+    key = idempotency_key(request)
+    transfer, outcome = await staff_side(request).refunds.refund(
+        staff, id, reason=body.reason, force=body.force, key=key
+    )
+    document = staff_answers.refund(transfer, outcome)
+    return money_answer(document, status=201, replayed=outcome.replayed)
