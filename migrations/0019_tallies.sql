@@ -1,6 +1,6 @@
 -- What happened per minute, for the console: counted beside the money path by one process at a time,
--- from the entries of a time that nothing can be committed in any more, and once again after each
--- hour. All of it follows from the books, so the application may forget and count it anew.
+-- from the entries of a time that nothing can be committed in any more, and once more a while later.
+-- All of it follows from the books, so the application may forget and count it anew.
 CREATE TABLE tallies (
     minute timestamptz NOT NULL,
     kind smallint NOT NULL,

@@ -256,6 +256,10 @@ class MemoryTallies:
     async def now(self) -> datetime:
         return self._store.clock()
 
+    async def first_booked_at(self) -> datetime | None:
+        times = [e.booked_at for entries in self._store.entries.values() for e in entries]
+        return min(times, default=None)
+
     async def begin(self, progress: TallyProgress) -> None:
         if self._store.tally_progress is None:
             self._store.tally_progress = progress

@@ -65,7 +65,9 @@ class Overviews:
     async def _once(self, work: UnitOfWork) -> Overview | None:
         """Return an overview, or None if something was counted while it was read."""
         now = await work.tallies.now()
-        progress = await work.tallies.progress() or first_progress(now)
+        progress = await work.tallies.progress()
+        if progress is None:
+            progress = first_progress(now, await work.tallies.first_booked_at())
         spans = Spans(now)
         behind = now - progress.counted_to > BEHIND_AFTER
         young = [] if behind else await work.tallies.uncounted(progress.counted_to)

@@ -13,7 +13,7 @@ from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.tallies import STEP_MAX, TallyStep, first_progress, next_step
 
 INTERVAL_S = 5.0
-NEXT_STEP_S = 0.2
+NEXT_STEP_S = 0.1
 LEASE_S = 15.0
 
 
@@ -31,7 +31,9 @@ class Tallying:
         """Do the next step; return None if there was none or another process counts."""
         async with self._unit_of_work() as work:
             now = await work.tallies.now()
-            await work.tallies.begin(first_progress(now))
+            if await work.tallies.progress() is None:
+                first = first_progress(now, await work.tallies.first_booked_at())
+                await work.tallies.begin(first)
             progress = await work.tallies.lease(self._holder, LEASE_S)
             step = None if progress is None else next_step(progress, now)
             if progress is not None and step is not None:
@@ -49,7 +51,7 @@ class Tallying:
         """Count until cancelled; what fails is reported and tried again."""
         step: TallyStep | None = None
         while True:
-            # Whole hours that nobody has counted yet come one right after the other.
+            # Whole stretches that nobody has counted yet come one right after the other.
             behind = step is not None and step.until - step.since == STEP_MAX
             await asyncio.sleep(NEXT_STEP_S if behind else INTERVAL_S)
             try:

@@ -1,8 +1,8 @@
 """Tallies: what happened per minute, counted beside the money path for whoever watches it.
 
 Movements are counted a few seconds after they were booked, once nothing of that time can be
-committed any more, and each hour is counted anew after its end: so the numbers are exact, and a
-counter that starts again goes on where the last one was. What is younger is counted when asked for.
+committed any more, and once more a while later: so the numbers are exact, and a counter
+that starts again goes on where the last one was. What is younger is counted when asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from wallet.domain.accounts import Purpose
 
 LAG = timedelta(seconds=20)
 """How old a movement is when it is counted for good: no transaction lasts as long."""
-STEP_MAX = timedelta(hours=1)
+STEP_MAX = timedelta(minutes=10)
+"""How much is counted at once; each such stretch is counted anew some time after its end."""
 RECOUNT_AFTER = timedelta(minutes=10)
-"""How long after its end an hour is counted anew."""
 KEPT = timedelta(days=8)
 SHOWN = timedelta(hours=49)
 """How far back the first count of a ledger begins that nobody has counted before."""
@@ -60,19 +60,19 @@ class TallyStep:
 
 def next_step(progress: TallyProgress, now: datetime) -> TallyStep | None:
     """Return what to count now, or None if nothing is old enough."""
+    ends = progress.recounted_to + STEP_MAX
+    if ends + RECOUNT_AFTER <= now and ends <= progress.counted_to:
+        return TallyStep(progress.recounted_to, ends, again=True)
     until = min(now - LAG, progress.counted_to + STEP_MAX)
-    if until - progress.counted_to >= timedelta(seconds=1):
-        return TallyStep(progress.counted_to, until, again=False)
-    hour_ends = progress.recounted_to + HOUR
-    if hour_ends + RECOUNT_AFTER <= now and hour_ends <= progress.counted_to:
-        return TallyStep(progress.recounted_to, hour_ends, again=True)
-    return None
+    if until <= progress.counted_to:
+        return None
+    return TallyStep(progress.counted_to, until, again=False)
 
 
-def first_progress(now: datetime) -> TallyProgress:
-    """Return where a ledger begins that nobody has counted yet."""
-    since = floor_to(now - SHOWN, HOUR)
-    return TallyProgress(since, since)
+def first_progress(now: datetime, first_booked_at: datetime | None) -> TallyProgress:
+    """Return where a ledger begins that nobody has counted yet, and that may have no movements."""
+    since = max(floor_to(now - SHOWN, HOUR), first_booked_at or now - LAG)
+    return TallyProgress(since, floor_to(since, STEP_MAX))
 
 
 def floor_to(moment: datetime, span: timedelta) -> datetime:
@@ -90,6 +90,10 @@ class Tallies(Protocol):
 
     async def lease(self, holder: UUID, lease_s: float) -> TallyProgress | None:
         """Lock the progress for `holder`; None if somebody else counts, or did within a lease."""
+        ...
+
+    async def first_booked_at(self) -> datetime | None:
+        """Return when money moved for the first time, or None if it never has."""
         ...
 
     async def begin(self, progress: TallyProgress) -> None:

@@ -12,8 +12,10 @@ from wallet.infrastructure.postgres.pool import Connection, Record
 
 NOW = "SELECT clock_timestamp()"
 
+FIRST_BOOKED_AT = "SELECT min(booked_at) FROM batches"
+
 BEGIN_PROGRESS = """
-INSERT INTO tally_progress (counted_to, recounted_to) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING
+INSERT INTO tally_progress (counted_to, recounted_to) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING
 """
 
 LOCK_PROGRESS = """
@@ -132,10 +134,18 @@ class PostgresTallies:
             await self._connection.execute(HOLD_PROGRESS, holder, timedelta(seconds=lease_s))
         return TallyProgress(*row)
 
+    async def first_booked_at(self) -> datetime | None:
+        """Return when money moved for the first time, or None if it never has."""
+        with translated():
+            found: datetime | None = await self._connection.fetchval(FIRST_BOOKED_AT)
+        return found
+
     async def begin(self, progress: TallyProgress) -> None:
         """Keep where counting begins, unless it has begun."""
         with translated():
-            await self._connection.execute(BEGIN_PROGRESS, progress.counted_to)
+            await self._connection.execute(
+                BEGIN_PROGRESS, progress.counted_to, progress.recounted_to
+            )
 
     async def add(self, since: datetime, until: datetime) -> None:
         """Count what was booked from `since` up to, but not including, `until`."""

@@ -247,7 +247,7 @@ class TimelineQuery(BaseModel):
 
 @router.get(
     "/search",
-    operation_id="search",
+    operation_id="searchEverything",
     summary="Find people, wallets and movements",
     response_model=Found,
     responses=problem_responses(*STAFF),
