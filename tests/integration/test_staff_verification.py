@@ -39,6 +39,7 @@ VALUES ($1, $2, 'A', 'USD', now())
 """
 REFUND = "amount = 40"
 APPROVED, PENDING = "amount = 20", "amount = -5"
+UNDECIDED = "decided_by = NULL, decided_at = NULL, decision_reason = NULL"
 
 # What is set of a refund of 40, and the invariant that must be named.
 REFUNDS = {
@@ -112,7 +113,7 @@ WHOLE = {
         "approved-adjustments-are-booked",
     ),
     "an approved adjustment is pending again": (
-        "UPDATE adjustments SET status = 'pending', decided_by = NULL, decided_at = NULL, decision_reason = NULL WHERE <approved>",
+        "UPDATE adjustments SET status = 'pending', <undecided> WHERE <approved>",
         "approved-adjustments-are-booked",
     ),
     "a pending adjustment was approved without its money": (
@@ -139,7 +140,8 @@ WHOLE = {
     ),
     "an adjustment is made up": (
         (
-            "INSERT INTO adjustments SELECT gen_random_uuid(), account_id, owner_id, currency, amount, "
+            "INSERT INTO adjustments SELECT gen_random_uuid(), account_id, owner_id, currency, "
+            "amount, "
             "reason, requested_by, requested_at, status FROM adjustments WHERE <pending>"
         ),
         "adjustments-were-requested",
@@ -237,7 +239,7 @@ async def report_of(superuser: Connection, statement: str) -> Report:
     await transaction.start()
     try:
         ids = {name: str(wallet(name, "USD")) for name in ("alice", "bob")}
-        ids |= {"refund": REFUND, "approved": APPROVED, "pending": PENDING}
+        ids |= {"refund": REFUND, "approved": APPROVED, "pending": PENDING, "undecided": UNDECIDED}
         named = re.sub("<([a-z]+)>", lambda match: ids[match[1]], statement)
         done = await superuser.execute(named)
         assert not done.endswith(" 0"), "the tampering changed nothing"

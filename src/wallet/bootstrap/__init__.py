@@ -8,6 +8,7 @@ workers, and `commands` are what the command line runs besides.
 from wallet.bootstrap.commands import (
     MigrationCommand,
     create_admin,
+    give_role,
     leave_safe_mode,
     migrate_down,
     migrate_up,
@@ -26,6 +27,7 @@ __all__ = [
     "application",
     "create_admin",
     "database",
+    "give_role",
     "leave_safe_mode",
     "migrate_down",
     "migrate_up",

@@ -20,6 +20,8 @@ from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directo
 from wallet.bootstrap.parts import running_parts
 from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
+from wallet.domain.staff import command_line
+from wallet.domain.users import Role
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.postgres import migrations
 from wallet.infrastructure.postgres.pool import create_pool
@@ -159,6 +161,7 @@ async def create_admin(
     first_name: str,
     last_name: str,
     password: str,
+    by: str,
 ) -> UUID:
     """Make an administrator; return their id. Raises `StartFailed` with the reason if refused."""
 
@@ -183,9 +186,36 @@ async def create_admin(
             address="127.0.0.1",
         )
         try:
-            return await parts.staff.appoint(wish)
+            return await parts.staff.appoint(wish, command_line(by))
         except WalletError as error:
             raise StartFailed(f"{error.detail} ({error.code})") from error
+
+
+async def give_role(
+    settings: Settings, addresses: DatabaseAddresses, *, email: str, role: str, by: str, reason: str
+) -> list[str]:
+    """Give somebody a role of the staff, or `user` to take it away; return a line that says so.
+
+    Raises `StartFailed` with the reason if refused.
+    """
+
+    def log(event: str, **_: object) -> None:
+        """Say nothing: the command line tells the outcome."""
+
+    await _migrated(addresses)
+    async with running_parts(
+        settings,
+        database_url=addresses.service_url,
+        directory=data_directory(settings),
+        metrics=Metrics(),
+        log=log,
+        log_error=log,
+    ) as parts:
+        try:
+            id_ = await parts.staff.give_role(email, Role(role), command_line(by), reason)
+        except WalletError as error:
+            raise StartFailed(f"{error.detail} ({error.code})") from error
+    return [f"{email} has the role {role} ({id_})."]
 
 
 async def _migrated(addresses: DatabaseAddresses) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 RANDOM_BYTES = 10
 _TIME_MAX_MS = 1 << 48
+_YEAR_9999_MS = 253_370_764_800_000
 
 
 def uuid7(now_ms: int, random: bytes) -> UUID:
@@ -24,13 +25,14 @@ def uuid7(now_ms: int, random: bytes) -> UUID:
 
 
 def instant_of(id_: UUID) -> datetime | None:
-    """Return when a UUIDv7 was made, to the millisecond, or None for any other id."""
-    if id_.version != 7:
+    """Return when a UUIDv7 was made, to the millisecond.
+
+    None for any other id, and for a time that lies beyond the year 9998.
+    """
+    milliseconds = id_.int >> 80
+    if id_.version != 7 or milliseconds >= _YEAR_9999_MS:
         return None
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=id_.int >> 80)
-    except OverflowError:
-        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
 def first_id_at(moment: datetime) -> UUID:
