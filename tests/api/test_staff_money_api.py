@@ -119,6 +119,21 @@ async def test_a_receiver_without_the_money_is_only_forced_by_an_administrator(
     assert await intact(service)
 
 
+async def test_of_a_refund_and_a_payment_of_the_same_money_at_once_one_succeeds(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    for _ in range(5):
+        paid = await o.pay(100)
+        body = {"to_handle": "alice", "amount": 100}
+        refund, payment = await asyncio.gather(
+            do(o.sam, f"/transactions/{paid}/refund"), o.bob.post("/wallets/transfer", body)
+        )
+        assert sorted([refund.status_code, payment.status_code]) == [201, 422]
+        assert (await balance_of(o.alice), await balance_of(o.bob)) == (1_000, 0)
+    assert await intact(service)
+
+
 async def test_a_freeze_does_not_stop_a_refund(client: httpx.AsyncClient, service: Service) -> None:
     o = await office(client, service)
     paid = await o.pay(300)

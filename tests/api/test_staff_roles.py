@@ -10,10 +10,16 @@ from tests.api.security_objects import STAFF, body_schema, document_of, example_
 from tests.api.staff_people import do, office, on_database, quick_person
 from tests.conftest import Service
 
+from wallet.application.staff import Staff
 from wallet.application.staff_access import StaffAccess
+from wallet.domain.back_office import PersonNotFound
 from wallet.domain.errors import Forbidden
 from wallet.domain.sessions import Principal
-from wallet.domain.users import Role, User
+from wallet.domain.staff import ReasonInvalid, command_line
+from wallet.domain.users import EmailNotVerified, Role, User
+from wallet.infrastructure.identifiers import new_id, utc_now
+from wallet.infrastructure.postgres.pool import Pool
+from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 
 ADMIN, SUPPORT, AUDITOR = "admin", "support", "auditor"
 EVERYBODY, ACTING, ADMINS = {ADMIN, SUPPORT, AUDITOR}, {ADMIN, SUPPORT}, {ADMIN}
@@ -156,6 +162,39 @@ async def test_every_act_needs_a_reason(
         assert answer.status_code == 422, (path, answer.text)
     wallet = (await ada.get(f"/admin/wallets/{bob.wallet_id}")).json()
     assert (wallet["frozen"], wallet["status"], wallet["overdraft_limit"]) == ("none", "open", 0)
+
+
+async def test_roles_are_given_and_taken_by_the_command_line_and_told(
+    client: httpx.AsyncClient, service: Service, postgres_pool: Pool
+) -> None:
+    given = Staff(
+        unit_of_work=lambda: PostgresUnitOfWork(postgres_pool),
+        people=service.app.state.use_cases.people,
+        clock=utc_now,
+        new_id=new_id,
+    )
+    root = command_line("root")
+    sam = await quick_person(client, service, "sam")
+    await given.give_role("SAM@example.com", Role.SUPPORT, root, "She was hired.")
+    await given.give_role("sam@example.com", Role.SUPPORT, root, "She was hired.")
+    assert (await sam.get("/admin/people")).status_code == 200
+    (act,) = (await sam.get("/admin/audit-trail")).json()["items"]
+    assert (act["act"], act["actor"], act["actor_name"], act["role"]) == (
+        "person.role-changed", None, "command line: root", None,
+    )  # fmt: skip
+    assert (act["before"], act["after"], act["reason"], act["person_id"]) == (
+        {"role": "user"}, {"role": "support"}, "She was hired.", sam.id,
+    )  # fmt: skip
+    await given.give_role("sam@example.com", Role.USER, root, "She has left.")
+    assert (await sam.get("/admin/people")).status_code == 404
+    await on_database(service, "UPDATE user_emails SET verified_at = NULL")
+    await on_database(service, "UPDATE users SET email_verified_at = NULL")
+    with pytest.raises(EmailNotVerified):
+        await given.give_role("sam@example.com", Role.ADMIN, root, "She is back.")
+    with pytest.raises(PersonNotFound):
+        await given.give_role("nobody@example.com", Role.ADMIN, root, "A mistake.")
+    with pytest.raises(ReasonInvalid):
+        await given.give_role("sam@example.com", Role.USER, root, " ")
 
 
 async def test_the_application_can_add_to_the_audit_trail_and_do_nothing_else(

@@ -19,7 +19,8 @@ from wallet.infrastructure.postgres.lines import entry_of
 from wallet.infrastructure.postgres.pool import Connection, Record
 
 WINDOWS = (
-    (timedelta(seconds=0.2), timedelta(seconds=1)),
+    (timedelta(seconds=0.02), timedelta(seconds=0.1)),
+    (timedelta(seconds=0.5), timedelta(seconds=2)),
     (timedelta(seconds=5), timedelta(seconds=15)),
     (timedelta(minutes=2), timedelta(minutes=5)),
 )
