@@ -404,6 +404,23 @@ async def test_an_acts_name_survives_the_actor(client: httpx.AsyncClient, servic
     assert (act["actor_name"], act["actor"]["first_name"]) == ("Sam Tester", "New")
 
 
+async def test_lists_refuse_what_they_do_not_ask_for(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    otto = await quick_person(client, service, "otto", Role.AUDITOR)
+    for path in (
+        "/people?limit=0", "/people?limit=201", "/people?limit=1_0", "/people?limit=+5",
+        "/people?role=owner", "/people?status=gone", "/people?order_by=email", "/people?q=a%00b",
+        "/people?cursor=x", "/people?cursor=%F0%9F%92%B8", "/wallets?currency=usd",
+        "/wallets?frozen=perhaps", "/wallets?cursor=AAAA", "/adjustments?status=done",
+        "/audit-trail?since=2026-11-22", "/audit-trail?from=yesterday", "/audit-trail?actor=otto",
+        "/search?q=a", "/search", f"/people/{otto.id}/timeline?limit=1e3", "/overview?x=1_0_0&y",
+    ):  # fmt: skip
+        answer = await otto.get(f"/admin{path}")
+        wanted = 200 if path.startswith("/overview") else 422
+        assert answer.status_code == wanted, (path, answer.text)
+
+
 # The overview.
 
 

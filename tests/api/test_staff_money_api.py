@@ -300,8 +300,9 @@ async def test_nobody_adjusts_their_own_wallet(client: httpx.AsyncClient, servic
     answer = await do(o.ada, "/adjustments", wallet_id=o.ada.wallet_id, amount=5)
     assert (answer.status_code, answer.json()["code"]) == (403, "own-affairs")
     asked = await do(o.ada, "/adjustments", wallet_id=o.max.wallet_id, amount=5)
-    answer = await do(o.max, f"/adjustments/{asked.json()['id']}/approve")
-    assert (answer.status_code, answer.json()["code"]) == (403, "own-affairs")
+    for word in ("approve", "reject"):
+        answer = await do(o.max, f"/adjustments/{asked.json()['id']}/{word}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "own-affairs"), word
 
 
 async def test_in_safe_mode_staff_move_nothing_either(

@@ -127,7 +127,7 @@ class WalletAdjustments:
     async def reject(self, actor: StaffMember, adjustment_id: UUID, reason: str) -> AdjustmentView:
         """End an adjustment that nobody approved; who asked for it may take it back like this.
 
-        Raises `AdjustmentNotFound` or `AdjustmentAlreadyDecided`.
+        Raises `AdjustmentNotFound`, `AdjustmentAlreadyDecided` or `OwnAffairs`.
         """
         reason = reason_of(reason)
         place = (await self._get(adjustment_id)).account_id
@@ -136,6 +136,7 @@ class WalletAdjustments:
             found = (await work.ledger.adjustments([(place, adjustment_id)])).get(adjustment_id)
             if found is None:
                 raise AdjustmentNotFound
+            actor.require_other(found.owner_id)
             rejected = found.decided(AdjustmentStatus.REJECTED, actor, reason, book.booked_at)
             await work.adjustments.reject(rejected)
             act = rejected.act(

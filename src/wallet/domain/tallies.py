@@ -58,12 +58,14 @@ class TallyStep:
     again: bool
 
 
-def next_step(progress: TallyProgress, now: datetime) -> TallyStep | None:
-    """Return what to count now, or None if nothing is old enough."""
-    ends = progress.recounted_to + STEP_MAX
+def next_step(
+    progress: TallyProgress, now: datetime, step_max: timedelta = STEP_MAX
+) -> TallyStep | None:
+    """Return what to count now, or None if nothing is old enough; `step_max` is whole minutes."""
+    ends = progress.recounted_to + step_max
     if ends + RECOUNT_AFTER <= now and ends <= progress.counted_to:
         return TallyStep(progress.recounted_to, ends, again=True)
-    until = min(now - LAG, progress.counted_to + STEP_MAX)
+    until = min(now - LAG, progress.counted_to + step_max)
     if until <= progress.counted_to:
         return None
     return TallyStep(progress.counted_to, until, again=False)

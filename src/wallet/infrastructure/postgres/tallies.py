@@ -83,12 +83,13 @@ FROM tallies WHERE minute >= $1 AND minute < $2
 """
 
 ACTIVE_PEOPLE = """
-SELECT count(*) FROM (
-    SELECT person_id FROM tally_people WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date
-    UNION
-    SELECT a.owner_id FROM entries e JOIN accounts a ON a.id = e.account_id
-    WHERE e.booked_at >= greatest($2, $1) AND e.booked_at < $3 AND a.owner_id IS NOT NULL
-) AS active
+SELECT (SELECT count(*) FROM tally_people WHERE day = ($1::timestamptz AT TIME ZONE 'UTC')::date)
+     + (SELECT count(DISTINCT a.owner_id)
+        FROM entries e JOIN accounts a ON a.id = e.account_id
+        WHERE e.booked_at >= greatest($2, $1) AND e.booked_at < $3 AND a.owner_id IS NOT NULL
+          AND NOT EXISTS (SELECT FROM tally_people p
+                          WHERE p.day = ($1::timestamptz AT TIME ZONE 'UTC')::date
+                            AND p.person_id = a.owner_id))
 """
 
 SIGN_UPS = "SELECT count(*) FROM users WHERE id >= $1 AND id < $2"

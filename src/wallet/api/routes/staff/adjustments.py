@@ -35,6 +35,7 @@ from wallet.api.routes.staff.shapes import (
     STAFF_EXAMPLE,
     WALLET_EXAMPLE,
     WALLET_ID,
+    PageLimit,
     Reason,
     ReasonBody,
     StaffPerson,
@@ -131,7 +132,7 @@ class AdjustmentsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200)
+    limit: PageLimit = 50
     cursor: str | None = Field(None, max_length=500)
     status: Literal["pending", "approved", "rejected"] | None = None
 

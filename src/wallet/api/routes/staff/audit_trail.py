@@ -13,7 +13,14 @@ from wallet.api.deadlines import BoundedRoute
 from wallet.api.fields import Answer, Instant, JsonObject
 from wallet.api.problems import problem_responses
 from wallet.api.routes.staff.access import STAFF, TAG, Reader, staff_side
-from wallet.api.routes.staff.shapes import ADA_ID, MOMENT, STAFF_EXAMPLE, WALLET_ID, StaffPerson
+from wallet.api.routes.staff.shapes import (
+    ADA_ID,
+    MOMENT,
+    STAFF_EXAMPLE,
+    WALLET_ID,
+    PageLimit,
+    StaffPerson,
+)
 from wallet.domain.audit_trail import ActPlace, ActSearch
 from wallet.domain.history import CursorInvalid
 
@@ -79,9 +86,9 @@ class AuditTrailPage(Answer):
 class AuditTrailQuery(BaseModel):
     """Which acts, the newest first."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200)
+    limit: PageLimit = 50
     cursor: str | None = Field(None, max_length=500)
     actor: UUID | None = Field(None, description="Acts of this staff person.")
     subject: UUID | None = Field(

@@ -31,6 +31,7 @@ from wallet.api.routes.staff.shapes import (
     MOMENT,
     PERSON_EXAMPLE,
     WALLET_EXAMPLE,
+    PageLimit,
     ReasonBody,
     StaffPerson,
     StaffWallet,
@@ -110,7 +111,7 @@ class StaffPeopleQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200)
+    limit: PageLimit = 50
     cursor: str | None = Field(None, max_length=500)
     q: Annotated[Text, Field(min_length=1, max_length=254)] | None = Field(
         None, description="The beginning of a handle, an e-mail address or a name, or a whole id."
@@ -241,7 +242,7 @@ class TimelineQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200)
+    limit: PageLimit = 50
     cursor: str | None = Field(None, max_length=CURSOR_LENGTH_MAX)
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from wallet.api.fields import Answer, Body, JsonObject, Text
+from wallet.api.routes.transactions import WholeNumber
+from wallet.domain.history import PAGE_LIMIT_MAX
 from wallet.domain.staff import REASON_LENGTH_MAX, REASON_LENGTH_MIN
 
 ADA_ID = "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a"
@@ -47,6 +49,7 @@ WALLET_EXAMPLE: JsonObject = {
     "last_booked_at": MOMENT,
 }
 
+PageLimit = Annotated[int, WholeNumber, Field(ge=1, le=PAGE_LIMIT_MAX)]
 Reason = Annotated[
     Text,
     Field(

@@ -24,7 +24,13 @@ from wallet.api.routes.staff.access import (
     WalletCloser,
     staff_side,
 )
-from wallet.api.routes.staff.shapes import WALLET_EXAMPLE, Reason, ReasonBody, StaffWallet
+from wallet.api.routes.staff.shapes import (
+    WALLET_EXAMPLE,
+    PageLimit,
+    Reason,
+    ReasonBody,
+    StaffWallet,
+)
 from wallet.domain.accounts import Freeze, WalletClosed
 from wallet.domain.back_office import StaffWalletNotFound, WalletSearch
 from wallet.domain.controls import OverdraftInUse
@@ -51,7 +57,7 @@ class StaffWalletsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200)
+    limit: PageLimit = 50
     cursor: str | None = Field(None, max_length=500)
     currency: CurrencyCode | None = None
     frozen: bool | None = Field(None, description="True for those frozen in any direction.")
