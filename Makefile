@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -84,6 +84,19 @@ show-statement: $(VENV)/.installed-dev ## Write a month's statement and images o
 
 openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
 	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
+
+postman: $(VENV)/.installed-dev ## Make the Postman collection and environment in build/postman from openapi.json
+	$(BIN)/python -m scripts.build_postman
+
+show-postman: $(VENV)/.installed-dev $(ASSETS) ## Run the collection against a service of its own; newman's words go to docs/transcripts
+	@mkdir -p docs/transcripts
+	WALLET_TRANSCRIPTS=docs/transcripts $(BIN)/python -m pytest -q -m slow tests/integration/test_postman.py
+
+show-swagger: $(VENV)/.installed-dev $(ASSETS) ## Make a first transfer in Swagger UI in a browser; its picture goes to docs/pictures
+	WALLET_PICTURES=docs/pictures $(BIN)/python -m pytest -q -m slow tests/browser/test_first_transfer.py
+
+show-webhooks: $(VENV)/.installed-dev $(ASSETS) ## Watch a webhook receiver being killed and catch up, with nothing missing
+	$(BIN)/python scripts/show_webhooks.py
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

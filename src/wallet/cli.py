@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import os
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -196,6 +197,53 @@ def _give_role(email: str, role: str, reason: str) -> None:
         )
 
     _report_lines(give)
+
+
+@app.command()
+def listen(
+    forward_to: Annotated[str, typer.Option(help="Where to post events, on your own machine.")],
+    url: Annotated[str, typer.Option(help="The service.")] = "http://localhost:4000",
+    email: Annotated[
+        str | None, typer.Option(envvar="WALLET_LISTEN_EMAIL", help="Whose events they are.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="WALLET_LISTEN_TOKEN", help="Instead of e-mail and password."),
+    ] = None,
+    otp: Annotated[str | None, typer.Option(help="The second factor, if there is one.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="Only events of this type; more than once.")
+    ] = None,
+    after: Annotated[str, typer.Option(help="A position or an event id to go on from.")] = "now",
+    secret: Annotated[
+        str | None,
+        typer.Option(envvar="WALLET_LISTEN_SECRET", help="whsec_… to sign with; made if not set."),
+    ] = None,
+) -> None:
+    """Forward your events to a server on your machine, signed like webhooks, for development.
+
+    The password is asked for, or read from WALLET_LISTEN_PASSWORD.
+    """
+    login = bootstrap.Login(token=token, otp=otp)
+    if token is None:
+        login.email = email or typer.prompt("E-mail")
+        given = os.environ.get("WALLET_LISTEN_PASSWORD")
+        login.password = given or typer.prompt("Password", hide_input=True)
+    try:
+        asyncio.run(
+            bootstrap.listen(
+                url, forward_to, login, secret=secret, types=event or [], after=after, say=_say
+            )
+        )
+    except bootstrap.StartFailed as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
 
 
 @app.command()

@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from wallet.api.throughput import parse_limit
 from wallet.domain.currencies import EXPONENTS
+from wallet.domain.webhooks import RETRIES_S
 
 PREFIX = "WALLET_"
 DEFAULT_PORT = 4000
@@ -104,8 +105,8 @@ class Settings(BaseSettings):
         8,
         ge=2,
         le=200,
-        description="Connections per process; half only read. Money, hints, sealing and the audit "
-        "take up to seven more.",
+        description="Connections per process; half only read. Money, hints, sealing, the audit and "
+        "webhooks take up to nine more.",
     )
     data_directory: Path | None = Field(
         None, description="Where the embedded PostgreSQL, keys and mails are kept."
@@ -143,6 +144,24 @@ class Settings(BaseSettings):
 
     sealing: bool = Field(
         True, description="Take new entries up into the log that receipts are proved by."
+    )
+
+    webhook_key: SecretStr | None = Field(
+        None,
+        description="32 random bytes in base64 that webhook secrets are encrypted with; made in "
+        "development.",
+    )
+    previous_webhook_key: SecretStr | None = Field(
+        None, description="The key before, which still opens what was encrypted with it."
+    )
+    webhook_loopback: bool | None = Field(
+        None,
+        description="Let webhooks go to this machine, and without TLS; by default only in "
+        "development.",
+    )
+    webhook_retries_s: Annotated[tuple[int, ...], NoDecode] = Field(
+        RETRIES_S,
+        description="Pauses between attempts to send a webhook, in seconds, separated by commas.",
     )
 
     audit_entries_per_second: int = Field(
@@ -183,7 +202,9 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", description="debug, info, warning or error.")
 
-    @field_validator("cors_origins", "metrics_networks", "trusted_proxies", mode="before")
+    @field_validator(
+        "cors_origins", "metrics_networks", "trusted_proxies", "webhook_retries_s", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -199,6 +220,13 @@ class Settings(BaseSettings):
                 ip_network(text)
         except ValueError:
             raise ValueError("networks such as 10.0.0.0/8, separated by commas") from None
+        return value
+
+    @field_validator("webhook_retries_s")
+    @classmethod
+    def _retries(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not 1 <= len(value) <= 50 or not all(1 <= pause_s <= 604_800 for pause_s in value):
+            raise ValueError("1 to 50 pauses of 1 to 604800 seconds")
         return value
 
     @field_validator("default_currency")
@@ -279,6 +307,11 @@ class Settings(BaseSettings):
             return not self.production
         return self.oauth_password_grant
 
+    @property
+    def sends_to_loopback(self) -> bool:
+        """Whether webhooks may go to this machine."""
+        return not self.production if self.webhook_loopback is None else self.webhook_loopback
+
     def check(self) -> None:
         """Raise `SettingsUnsafe` if this is production and something is not fit for it."""
         unsafe = list(self._unsafe()) if self.production else []
@@ -289,6 +322,12 @@ class Settings(BaseSettings):
         checks = {
             "WALLET_DATABASE_URL must be set.": self.database_url is None,
             "WALLET_SIGNING_KEY must be set (a PEM of a P-256 key).": not _secret(self.signing_key),
+            "WALLET_WEBHOOK_KEY must be set (openssl rand -base64 32).": not _secret(
+                self.webhook_key
+            ),
+            "WALLET_WEBHOOK_LOOPBACK must not be set: others could reach this machine.": (
+                bool(self.webhook_loopback)
+            ),
             "WALLET_PUBLIC_URL must begin with https://.": not self.public_url.startswith(
                 "https://"
             ),

@@ -42,7 +42,11 @@ OWN = {
     "PATCH /users/me": "updateProfile",
     "GET /users/me/export": "exportData",
     "POST /users/me/password": "changePassword",
+    "POST /api-keys": "createApiKey",
     "POST /users/me/email-verification": "requestEmailVerification",
+    "GET /events": "listEvents",
+    "POST /webhook-endpoints": "createWebhookEndpoint",
+    "GET /webhook-endpoints": "listWebhookEndpoints",
 }
 
 
@@ -59,6 +63,20 @@ NAMED = {
     "GET /idempotency-keys/{key}": "getIdempotencyKey",
     "DELETE /users/me/sessions/{session_id}": "revokeSession",
     "GET /recipients": "findRecipient",
+    "GET /api-keys": "listApiKeys",
+    "GET /api-keys/{id}": "getApiKey",
+    "POST /api-keys/{id}/rotate": "rotateApiKey",
+    "DELETE /api-keys/{id}": "revokeApiKey",
+    "GET /events/{id}": "getEvent",
+    "GET /webhook-endpoints/{id}": "getWebhookEndpoint",
+    "PATCH /webhook-endpoints/{id}": "updateWebhookEndpoint",
+    "DELETE /webhook-endpoints/{id}": "deleteWebhookEndpoint",
+    "POST /webhook-endpoints/{id}/rotate-secret": "rotateWebhookSecret",
+    "POST /webhook-endpoints/{id}/resend": "resendWebhooks",
+    "POST /webhook-endpoints/{id}/signature-check": "checkWebhookSignature",
+    "POST /webhook-endpoints/{id}/test": "testWebhookEndpoint",
+    "GET /webhook-endpoints/{id}/deliveries": "listWebhookDeliveries",
+    "POST /webhook-endpoints/{id}/deliveries/{delivery_id}/resend": "resendWebhookDelivery",
 }
 
 

@@ -6,6 +6,7 @@ so that a route which is added later fails until somebody has said whose it is."
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -120,9 +121,15 @@ class Belongings:
     top_up_id: str
     session_id: str
     ended_session_id: str
+    api_key_id: str
+    revoked_key_id: str
     wallet_id: str
     user_id: str
     cursor: str
+    endpoint_id: str
+    removed_endpoint_id: str
+    delivery_id: str
+    event_id: str
 
 
 async def belongings_of(alice: Person) -> Belongings:
@@ -137,14 +144,32 @@ async def belongings_of(alice: Person) -> Belongings:
     assert gone.status_code == 204
     current = next(s["id"] for s in sessions if s["current"])
     page = (await alice.get("/transactions?limit=1")).json()
+    wanted = {"name": "Till", "scopes": ["wallets:read"]}
+    keys = [(await alice.post("/api-keys", wanted)).json()["id"] for _ in range(2)]
+    gone = await alice.client.delete(f"/api-keys/{keys[1]}", headers=alice.headers)
+    assert gone.status_code == 204
+    ours, removed = [
+        (await alice.post("/webhook-endpoints", {"url": "http://127.0.0.1:9099/"})).json()["id"]
+        for _ in range(2)
+    ]
+    path = f"/webhook-endpoints/{removed}"
+    gone = await alice.client.delete(path, headers=alice.headers)
+    assert gone.status_code == 204
+    tested = await alice.post(f"/webhook-endpoints/{ours}/test", {})
     return Belongings(
         transfer_id=paid.json()["id"],
         top_up_id=top_up.json()["id"],
         session_id=current,
         ended_session_id=ended,
+        api_key_id=keys[0],
+        revoked_key_id=keys[1],
         wallet_id=alice.wallet_id,
         user_id=alice.id,
         cursor=page["next_cursor"],
+        endpoint_id=ours,
+        removed_endpoint_id=removed,
+        delivery_id=tested.json()["id"],
+        event_id=f"{alice.wallet_id}:1",
     )
 
 
@@ -179,6 +204,47 @@ async def ask_insights(person: Person, id_: str) -> httpx.Response:
     return await person.get(f"/wallets/{id_}/insights")
 
 
+async def ask_api_key(person: Person, id_: str) -> httpx.Response:
+    return await person.get(f"/api-keys/{id_}")
+
+
+async def ask_rotation(person: Person, id_: str) -> httpx.Response:
+    return await person.post(f"/api-keys/{id_}/rotate", {})
+
+
+async def ask_revocation(person: Person, id_: str) -> httpx.Response:
+    return await person.client.delete(f"/api-keys/{id_}", headers=person.headers)
+
+
+KEY_IDS = ("api_key_id", "revoked_key_id", "session_id", "wallet_id", "user_id")
+
+
+def ask_endpoint(
+    method: str, rest: str = "", body: dict[str, Any] | None = None
+) -> Callable[[Person, str], Awaitable[httpx.Response]]:
+    async def ask(person: Person, id_: str) -> httpx.Response:
+        path = f"/webhook-endpoints/{id_}{rest}"
+        return await person.client.request(method, path, json=body, headers=person.headers)
+
+    return ask
+
+
+async def ask_delivery(person: Person, id_: str) -> httpx.Response:
+    """Ask for somebody's delivery through an endpoint of one's own."""
+    endpoints = (await person.get("/webhook-endpoints")).json()["items"]
+    if not endpoints:
+        body = {"url": "http://127.0.0.1:9099/"}
+        endpoints = [(await person.post("/webhook-endpoints", body)).json()]
+    path = f"/webhook-endpoints/{endpoints[0]['id']}/deliveries/{id_}/resend"
+    return await person.post(path, {})
+
+
+async def ask_event(person: Person, id_: str) -> httpx.Response:
+    return await person.get(f"/events/{id_ if ':' in id_ else id_ + ':1'}")
+
+
+ENDPOINT_IDS = ("endpoint_id", "removed_endpoint_id", "delivery_id", "user_id", "wallet_id")
+SIGNED = {"webhook_id": "a", "webhook_timestamp": "1", "webhook_signature": "v1,x", "body": "{}"}
 WALLET_IDS = ("wallet_id", "transfer_id", "top_up_id", "session_id", "user_id")
 MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
     "getTransaction": (
@@ -196,6 +262,9 @@ MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
         200,
         ("transfer_id", "top_up_id", "session_id", "wallet_id", "user_id"),
     ),
+    "getApiKey": (ask_api_key, 404, KEY_IDS),
+    "rotateApiKey": (ask_rotation, 404, KEY_IDS),
+    "revokeApiKey": (ask_revocation, 404, KEY_IDS),
     "getBalanceAt": (ask_balance, 404, WALLET_IDS),
     "getStatement": (ask_statement, 404, WALLET_IDS),
     "getInsights": (ask_insights, 404, WALLET_IDS),
@@ -204,6 +273,24 @@ MATRIX: dict[str, tuple[Ask, int, tuple[str, ...]]] = {
         404,
         ("session_id", "ended_session_id", "transfer_id", "wallet_id", "user_id"),
     ),
+    "getEvent": (ask_event, 404, ("event_id", "wallet_id", "user_id", "transfer_id")),
+    "getWebhookEndpoint": (ask_endpoint("GET"), 404, ENDPOINT_IDS),
+    "updateWebhookEndpoint": (ask_endpoint("PATCH", body={"enabled": False}), 404, ENDPOINT_IDS),
+    "deleteWebhookEndpoint": (ask_endpoint("DELETE"), 404, ENDPOINT_IDS),
+    "rotateWebhookSecret": (ask_endpoint("POST", "/rotate-secret", {}), 404, ENDPOINT_IDS),
+    "resendWebhooks": (
+        ask_endpoint("POST", "/resend", {"since": datetime.now(UTC).isoformat()}),
+        404,
+        ENDPOINT_IDS,
+    ),
+    "checkWebhookSignature": (
+        ask_endpoint("POST", "/signature-check", SIGNED),
+        404,
+        ENDPOINT_IDS,
+    ),
+    "testWebhookEndpoint": (ask_endpoint("POST", "/test"), 404, ENDPOINT_IDS),
+    "listWebhookDeliveries": (ask_endpoint("GET", "/deliveries"), 404, ENDPOINT_IDS),
+    "resendWebhookDelivery": (ask_delivery, 404, ("delivery_id", "endpoint_id", "user_id")),
 }
 
 

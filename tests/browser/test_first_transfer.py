@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,11 @@ def test_two_people_sign_up_and_pay_each_other_in_swagger_ui(
     status, answer = docs.execute("Wallets", "createTransfer", payment)
     assert (status, answer["balance"]["display"]) == (201, "75.00 USD")
     visit.picture("paid")
+    if where := os.environ.get("WALLET_PICTURES"):
+        docs.page.locator("#operations-Wallets-createTransfer .live-responses-table").evaluate(
+            "answer => answer.scrollIntoView({block: 'center', behavior: 'instant'})"
+        )
+        docs.page.screenshot(path=Path(where) / "swagger-ui.png")
     status, answer = docs.execute("Wallets", "createTransfer", {**payment, "amount": 99_999})
     assert (status, answer["code"]) == (422, "insufficient-funds")
     docs.authorize("bob@example.com")

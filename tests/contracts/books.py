@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from tests.fakes.ledger import MemoryStore
+from tests.fakes.people import PeopleStore
 from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.stories.world import World, person, wallet
 
@@ -85,12 +86,13 @@ async def settled(books: Books) -> Books:
 
 def _in_memory() -> Books:
     store = MemoryStore()
+    people = PeopleStore(store.clock)
 
     async def adjust(account_id: UUID, floor: int, freeze: Freeze) -> None:
         store.accounts[account_id].floor = floor
         store.accounts[account_id].freeze = freeze
 
-    return Books(lambda: MemoryUnitOfWork(store), adjust)
+    return Books(lambda: MemoryUnitOfWork(store, people), adjust)
 
 
 def _on_postgres(shared: Shared) -> Books:

@@ -124,6 +124,7 @@ class Hold:
     details: None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         return (self.header.account_id,)

@@ -100,6 +100,7 @@ PASSED_ON = {
     ("migrations", "last.down"),
     ("users", "sql"),
     ("janitor", "statement"),
+    ("spendings", "statement"),
     ("verification", "adopting"),
 }
 """Names of a parameter or a loop that only ever stand for constants of their module."""

@@ -4,7 +4,7 @@ Row locks are asyncio locks taken in id order; what a unit of work writes shows 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,15 +18,17 @@ from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
 from wallet.domain.history import Counterparty, Line, Look, Page, merged_page, order
 from wallet.domain.journal import Details, Entry
-from wallet.domain.ledger import Book, Key, Outcome
+from wallet.domain.ledger import Book, Key, Outcome, SpendingPlace
 from wallet.domain.merkle import Place
 from wallet.domain.money import Currency
 from wallet.domain.proofs import Checkpoint, LogHead, PublicKey, Run
 from wallet.domain.refunds import Refund
 from wallet.domain.safe_mode import SafeModeEntered
 from wallet.domain.search import Count, Search, Stretch, stretches_of
+from wallet.domain.spending import Spending
 from wallet.domain.tallies import Tally, TallyProgress
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
+from wallet.domain.webhooks import Cursor, Delivery, Endpoint
 from wallet.infrastructure.identifiers import new_id
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,6 +67,33 @@ class MemoryLogTables:
 
 
 @dataclass
+class MemoryLease:
+    """Who sends to an endpoint, and when it has something due."""
+
+    due_at: datetime | None = None
+    holder: UUID | None = None
+    held_until: datetime | None = None
+
+
+@dataclass
+class MemoryWebhookTables:
+    """What is committed of webhooks; cursors by (endpoint, stream), with when they are due."""
+
+    endpoints: dict[UUID, Endpoint] = field(default_factory=dict)
+    leases: dict[UUID, MemoryLease] = field(default_factory=dict)
+    cursors: dict[tuple[UUID, UUID], tuple[Cursor, datetime]] = field(default_factory=dict)
+    deliveries: dict[tuple[UUID, UUID], Delivery] = field(default_factory=dict)
+
+    def copy(self) -> "MemoryWebhookTables":
+        return MemoryWebhookTables(
+            dict(self.endpoints),
+            {id_: copy(lease) for id_, lease in self.leases.items()},
+            dict(self.cursors),
+            dict(self.deliveries),
+        )
+
+
+@dataclass
 class MemoryStore:
     """Everything that is committed."""
 
@@ -77,10 +106,13 @@ class MemoryStore:
     outcomes: dict[Key, Outcome] = field(default_factory=dict)
     details: dict[tuple[UUID, UUID], Details] = field(default_factory=dict)
     fundings: dict[tuple[UUID, UUID], Funding] = field(default_factory=dict)
+    spendings: dict[SpendingPlace, Spending] = field(default_factory=dict)
+    key_payments: dict[tuple[UUID, UUID], UUID] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     people: dict[UUID, Counterparty] = field(default_factory=dict)
     batches: dict[UUID, list[UUID]] = field(default_factory=dict)
     log: MemoryLogTables = field(default_factory=MemoryLogTables)
+    webhooks: MemoryWebhookTables = field(default_factory=MemoryWebhookTables)
     safe_modes: list[SafeModeEntered] = field(default_factory=list)
     audit: Progress = field(default_factory=Progress)
     auditor: UUID | None = None
@@ -167,6 +199,14 @@ class MemoryLedger:
             if id_ in known and known[id_].account_id == account_id
         }
 
+    async def spendings(
+        self, places: Collection[SpendingPlace], *, lock: bool = True
+    ) -> Mapping[SpendingPlace, Spending]:
+        known = self._store.spendings
+        if lock:
+            await self._transaction.lock(sorted(place for place in places if place in known))
+        return {place: known[place] for place in places if place in known}
+
     async def save(self, book: Book) -> bool:
         keys = [outcome.header.key for outcome in book.outcomes]
         await self._transaction.lock(sorted(keys))
@@ -198,6 +238,8 @@ class MemoryLedger:
         store.refunds += book.new_refunds
         store.adjustments.update(book.changed_adjustments)
         store.acts += book.acts
+        store.spendings.update(book.changed_spendings)
+        store.key_payments |= {(p[0], made): p[1] for p, made in book.key_payments}
 
 
 class MemoryWallets:
@@ -412,13 +454,3 @@ class MemoryHistory:
             party = self._store.people.get(other.owner_id)
         details = self._store.details.get((entry.account_id, entry.instruction_id))
         return Line(entry, party, details)
-
-
-class MemoryEvents:
-    """Events of one unit of work."""
-
-    def __init__(self, transaction: MemoryTransaction) -> None:
-        self._store = transaction.store
-
-    async def add(self, event: Event) -> None:
-        self._store.events.append(event)

@@ -17,9 +17,9 @@ from uuid import UUID
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.fakes.api_keys import ApiKeyStore, MemoryApiKeys
 from tests.fakes.ledger import (
     MemoryClock,
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -35,10 +35,13 @@ from tests.fakes.staff import (
     MemoryBackOffice,
     MemoryTallies,
 )
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 from wallet.application.account_mail import AccountMail
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
 from wallet.application.credentials import Credentials
+from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
 from wallet.application.log_in import Client, LogIn, Tokens
 from wallet.application.password_checks import PasswordChecks
@@ -48,6 +51,7 @@ from wallet.application.recipients import Recipients
 from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.adjustments import Adjustments
+from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
 from wallet.domain.back_office import BackOffice
@@ -83,6 +87,7 @@ from wallet.domain.statements import StatementLines
 from wallet.domain.tallies import Tallies
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
 
 PASSWORD = "violet kettle orbit sandal"
@@ -110,8 +115,12 @@ class PeopleStore:
     revoked: dict[UUID, datetime] = field(default_factory=dict)
     mail_tokens: dict[bytes, MailToken] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.api_keys = ApiKeyStore(self.clock)
+
     def snapshot(self) -> dict[str, Any]:
-        state = {name: dict(value) for name, value in vars(self).items() if name != "clock"}
+        apart = {"clock", "api_keys"}
+        state = {name: dict(value) for name, value in vars(self).items() if name not in apart}
         state["handles"] = {handle: copy(row) for handle, row in self.handles.items()}
         return state
 
@@ -376,8 +385,11 @@ class MemoryPeopleUnitOfWork:
     streams: Streams
     users: Users
     sessions: Sessions
+    api_keys: ApiKeys
     mail_tokens: MailTokens
     events: Events
+    webhooks: Webhooks
+    sendings: Sendings
     log: Log
     safe_modes: SafeModes
     audits: Audits
@@ -400,6 +412,9 @@ class MemoryPeopleUnitOfWork:
         self._wallets = dict(books.wallets)
         self._events = list(books.events)
         self._acts = list(books.acts)
+        self._spendings = dict(books.spendings)
+        self._api_keys = self._people.api_keys.snapshot()
+        self._webhooks = books.webhooks.copy()
         transaction = MemoryTransaction(books)
         self.ledger = MemoryLedger(transaction)
         self.wallets = MemoryWallets(transaction)
@@ -409,6 +424,8 @@ class MemoryPeopleUnitOfWork:
         self.insights = MemoryInsights(transaction)
         self.streams = MemoryStreams(transaction)
         self.events = MemoryEvents(transaction)
+        self.webhooks = MemoryWebhooks(transaction)
+        self.sendings = MemorySendings(transaction)
         self.log = MemoryLog(transaction)
         self.safe_modes = MemorySafeModes(transaction)
         self.audits = MemoryAudits(transaction)
@@ -419,6 +436,8 @@ class MemoryPeopleUnitOfWork:
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)
         self.mail_tokens = MemoryMailTokens(self._people)
+        self.api_keys = MemoryApiKeys(self._people.api_keys, books, transaction)
+        self._transaction = transaction
         return self
 
     async def commit(self) -> None:
@@ -437,6 +456,10 @@ class MemoryPeopleUnitOfWork:
             self._books.wallets = self._wallets
             self._books.events = self._events
             self._books.acts = self._acts
+            self._books.spendings = self._spendings
+            self._people.api_keys.restore(self._api_keys)
+            self._books.webhooks = self._webhooks
+        self._transaction.release()
         self._lock.release()
 
 
@@ -459,6 +482,11 @@ def new_ids() -> Callable[[], UUID]:
 def new_secrets() -> Callable[[], str]:
     numbers = count(1)
     return lambda: f"secret-{next(numbers):036d}"
+
+
+def new_randoms() -> Callable[[int], bytes]:
+    numbers = count(1)
+    return lambda size: next(numbers).to_bytes(size, "big")
 
 
 def owner(profile: Profile) -> Principal:
@@ -493,6 +521,7 @@ class Town:
             keys=SigningKeys(signing_key()), issuer="https://wallet.example", audience="wallet"
         )
         self.reported: list[BaseException] = []
+        self.key_authentications: list[KeyAuthentication] = []
         self.background = Background(self.reported.append)
         self.new_id = new_id or new_ids()
         self.time = clock or self.clock
@@ -538,6 +567,17 @@ class Town:
             unit_of_work=self.unit_of_work, guards=self.guards, limits=limits
         )
         self.log_in = self.process(self.revocations)
+        self.api_keys = ApiKeyKeeping(
+            unit_of_work=self.unit_of_work,
+            reading=self.unit_of_work,
+            guards=self.guards,
+            find_recipients=self.recipients.find_many,
+            revocations=self.revocations,
+            clock=self.time,
+            new_id=self.new_id,
+            random_bytes=new_randoms(),
+            limits=limits,
+        )
 
     def _in_memory(self) -> UnitOfWork:
         return MemoryPeopleUnitOfWork(self.people_store, self.books, self._lock)
@@ -545,6 +585,13 @@ class Town:
     def process(self, revocations: Revocations | None = None) -> LogIn:
         """Return the log-in of another process: the same store, but memory of its own."""
         revocations = revocations or self._revocations()
+        keys = KeyAuthentication(
+            unit_of_work=self.unit_of_work,
+            reading=self.unit_of_work,
+            revocations=revocations,
+            clock=self.time,
+        )
+        self.key_authentications.append(keys)
         return LogIn(
             unit_of_work=self.unit_of_work,
             guards=self.guards,
@@ -552,7 +599,7 @@ class Town:
             password_checks=PasswordChecks(hasher=self.hasher, delays=self.delays),
             tokens=self.tokens,
             authentication=Authentication(
-                tokens=self.tokens, revocations=revocations, clock=self.time
+                tokens=self.tokens, revocations=revocations, clock=self.time, keys=keys
             ),
             revocations=revocations,
             clock=self.time,

@@ -3,8 +3,8 @@
 from types import TracebackType
 from typing import Self
 
+from tests.fakes.api_keys import MemoryApiKeys
 from tests.fakes.ledger import (
-    MemoryEvents,
     MemoryFundings,
     MemoryHistory,
     MemoryLedger,
@@ -21,6 +21,7 @@ from tests.fakes.staff import (
     MemoryBackOffice,
     MemoryTallies,
 )
+from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 
 
 class MemoryUnitOfWork:
@@ -32,6 +33,7 @@ class MemoryUnitOfWork:
         self.users = MemoryUsers(people)
         self.sessions = MemorySessions(people)
         self.mail_tokens = MemoryMailTokens(people)
+        self.api_keys = MemoryApiKeys(people.api_keys, store, self._transaction)
         self.ledger = MemoryLedger(self._transaction)
         self.wallets = MemoryWallets(self._transaction)
         self.fundings = MemoryFundings(self._transaction)
@@ -40,6 +42,8 @@ class MemoryUnitOfWork:
         self.insights = MemoryInsights(self._transaction)
         self.streams = MemoryStreams(self._transaction)
         self.events = MemoryEvents(self._transaction)
+        self.webhooks = MemoryWebhooks(self._transaction)
+        self.sendings = MemorySendings(self._transaction)
         self.log = MemoryLog(self._transaction)
         self.safe_modes = MemorySafeModes(self._transaction)
         self.audits = MemoryAudits(self._transaction)

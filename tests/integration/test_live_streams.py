@@ -5,6 +5,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,80 @@ async def test_a_stream_ends_soon_after_its_session_was_revoked_on_any_process(
         last = await anext(events)
         assert time.monotonic() - began_s < 3.5
     assert told["problem"]["code"] == last["data"]["problem"]["code"] == "session-revoked"
+
+
+async def key_of(
+    client: httpx.AsyncClient, watcher: Watcher, scope: str, **fields: str
+) -> tuple[Watcher, str]:
+    """Return somebody who watches with a new API key, and where the key is."""
+    body = {"name": "Screen", "scopes": [scope], **fields}
+    made = await client.post("/api-keys", json=body, headers=watcher.headers)
+    assert made.status_code == 201, made.text
+    return replace(watcher, token=made.json()["secret"]), f"/api-keys/{made.json()['id']}"
+
+
+async def test_a_machine_watches_with_a_key_until_it_is_revoked(
+    client: httpx.AsyncClient, service: Serving, alice: Watcher, bob: Watcher
+) -> None:
+    machine, path = await key_of(client, bob, "transactions:read")
+    async with socket_of(machine) as socket, events_of(machine) as events:
+        ready = await socket.next()
+        assert ready["expires_at"] is None
+        await anext(events)
+        await pay(client, alice, bob, 5)
+        assert (await socket.next())["balance"]["posted"] == 5
+        assert (await anext(events))["data"]["balance"]["posted"] == 5
+        began_s = time.monotonic()
+        async with httpx.AsyncClient(base_url=service.url) as fresh:
+            assert (await fresh.delete(path, headers=bob.headers)).status_code == 204
+        told = await socket.next()
+        last = await anext(events)
+        assert time.monotonic() - began_s < 3.5
+    assert told["problem"]["code"] == last["data"]["problem"]["code"] == "api-key-revoked"
+
+
+async def test_a_stream_ends_when_its_key_expires(client: httpx.AsyncClient, bob: Watcher) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=2)
+    machine, _ = await key_of(client, bob, "transactions:read", expires_at=soon.isoformat())
+    async with socket_of(machine) as socket, events_of(machine) as events:
+        ready = await socket.next()
+        assert datetime.fromisoformat(ready["expires_at"]) == soon
+        await anext(events)
+        told = await socket.next()
+        last = await anext(events)
+        assert datetime.now(UTC) - soon < timedelta(seconds=2.5)
+    assert told["problem"]["code"] == last["data"]["problem"]["code"] == "api-key-expired"
+
+
+async def test_a_stream_of_an_old_secret_ends_when_the_overlap_does(
+    client: httpx.AsyncClient, bob: Watcher
+) -> None:
+    machine, path = await key_of(client, bob, "transactions:read")
+    async with socket_of(machine) as socket:
+        await socket.next()
+        body = {"overlap_seconds": 1}
+        rotated = await client.post(f"{path}/rotate", json=body, headers=bob.headers)
+        newer = replace(machine, token=rotated.json()["secret"])
+        async with socket_of(newer) as next_socket:
+            assert (await next_socket.next())["type"] == "ready"
+            assert (await socket.next())["problem"]["code"] == "api-key-revoked"
+            with pytest.raises(TimeoutError):
+                await next_socket.next(0.3)
+
+
+async def test_a_key_without_the_scope_watches_nothing(
+    client: httpx.AsyncClient, bob: Watcher
+) -> None:
+    machine, _ = await key_of(client, bob, "wallets:read")
+    answer = await client.get("/live/events", headers=machine.headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient-scope")
+    async with socket_of(machine) as socket:
+        problem = (await socket.next())["problem"]
+        assert (problem["code"], problem["scope"]) == ("insufficient-scope", "transactions:read")
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.next()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
 
 
 async def test_a_newer_token_of_the_same_session_keeps_a_socket_open_and_no_other_does(

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import reachable_directory
-from tests.integration.serving import Serving, clean_environment, serving
+from tests.integration.serving import Serving, clean_environment, free_port, serving
+
+from wallet.domain.api_keys import Scope
 
 ROOT = Path(__file__).parents[2]
+COMMANDS = ("serve", "migrate", "verify", "safe-mode", "create-admin", "listen", "openapi")
 
 
 def blocks(document: str) -> list[str]:
@@ -69,6 +72,41 @@ def test_a_receipt_is_checked_offline_as_the_document_says(service: Serving) -> 
     assert said.splitlines()[-1].startswith("REFUSED: the signature of the receipt")
 
 
+def test_a_machine_pays_with_a_spending_key_as_the_document_says(service: Serving) -> None:
+    block = next(b for b in blocks("docs/integrating.md") if "/api-keys" in b)
+    said = run(block, service)
+    answers = [json.loads(line) for line in said.splitlines()]
+    paid, refused, balance, shown, unread, rotated, dead = answers
+    assert (paid["amount"], paid["balance"]["posted"]) == (3000, 7000)
+    assert (refused["code"], refused["left"]) == ("spending-budget-exceeded", 2000)
+    assert balance["posted"] == 7000
+    assert (shown["spending"]["spent"], shown["spending"]["left"]) == (3000, 2000)
+    assert (unread["code"], unread["scope"]) == ("insufficient-scope", "transactions:read")
+    assert rotated["secret"].startswith("wk_")
+    assert dead["code"] == "api-key-revoked"
+
+
+def test_the_document_names_every_scope() -> None:
+    text = (ROOT / "docs/integrating.md").read_text()
+    assert re.findall(r"^\| `([a-z]+:[a-z]+)` \|", text, re.MULTILINE) == [
+        scope.value for scope in Scope
+    ]
+
+
+def test_a_webhook_is_received_and_verified_as_the_document_says(service: Serving) -> None:
+    block = next(b for b in blocks("docs/integrating.md") if "webhook-endpoints" in b)
+    assert run(block.replace("4242", str(free_port())), service) == "topup.settled 25.00 USD\n"
+
+
+def test_listening_is_started_as_the_document_says(service: Serving) -> None:
+    block = next(b for b in blocks("docs/integrating.md") if "wallet listen" in b)
+    run(block, service)
+    options = set(re.findall(r"--[a-z-]+", block))
+    shown = run(block.replace(" > /dev/null", ""), service)
+    assert options == {"--help", "--url", "--forward-to", "--email"}
+    assert all(option in shown for option in options)
+
+
 def test_the_readme_begins_with_the_two_commands() -> None:
     commands = [line.split("#")[0].strip() for line in blocks("README.md")[0].splitlines()]
     assert commands == ["make run", "make test"]
@@ -90,7 +128,6 @@ def test_the_documents_name_every_command_and_no_other() -> None:
         check=True,
         env=clean_environment(COLUMNS="200", NO_COLOR="1", TERM="dumb"),
     ).stdout
-    named = "serve migrate verify safe-mode create-admin grant-role revoke-role openapi"
-    for command in named.split():
+    for command in COMMANDS:
         assert command in help_text
         assert f"wallet {command}" in (ROOT / "docs/operating.md").read_text()

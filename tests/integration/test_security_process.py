@@ -39,6 +39,7 @@ SAFE = {
     "WALLET_ENVIRONMENT": "production",
     "WALLET_DATABASE_URL": NEVER,
     "WALLET_SIGNING_KEY": KEY,
+    "WALLET_WEBHOOK_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "WALLET_PUBLIC_URL": "https://wallet.example",
     "WALLET_SMTP_URL": "smtp://user:hidden-word@127.0.0.1:1",
     "WALLET_MAIL_FROM": "Wallet <no-reply@wallet.example>",
@@ -75,6 +76,10 @@ UNSAFE = [
     ("WALLET_SIGNING_KEY", pem_of(ec.generate_private_key(ec.SECP384R1())), "BEGIN"),
     ("WALLET_SIGNING_KEY", pem_of(rsa.generate_private_key(65537, 2048)), "BEGIN"),
     ("WALLET_PREVIOUS_SIGNING_KEY", HIDDEN, HIDDEN),
+    ("WALLET_WEBHOOK_KEY", "", ""),
+    ("WALLET_WEBHOOK_KEY", HIDDEN, HIDDEN),
+    ("WALLET_PREVIOUS_WEBHOOK_KEY", HIDDEN, HIDDEN),
+    ("WALLET_WEBHOOK_LOOPBACK", "true", ""),
     ("WALLET_PUBLIC_URL", "http://hidden-word.example", HIDDEN),
     ("WALLET_SMTP_URL", "", ""),
     ("WALLET_MAIL_FROM", "hidden-word <no-reply@localhost>", HIDDEN),
@@ -97,6 +102,7 @@ def test_production_refuses_each_unsafe_setting_by_its_name_and_never_shows_it(p
         others = {setting for setting in SAFE if setting != name} - {"WALLET_ENVIRONMENT"}
         assert not [other for other in others if f"{other} " in said], said
     assert not (place / "data/signing-key.pem").exists()
+    assert not (place / "data/webhook-key").exists()
 
 
 def test_safe_settings_are_taken_and_only_the_database_is_missing(place: Path) -> None:
@@ -110,7 +116,7 @@ def test_safe_settings_are_taken_and_only_the_database_is_missing(place: Path) -
 def test_an_empty_secret_file_is_no_secret(place: Path) -> None:
     empty = place / "empty"
     empty.write_text("\n")
-    for name in ("WALLET_SIGNING_KEY", "WALLET_SMTP_URL"):
+    for name in ("WALLET_SIGNING_KEY", "WALLET_WEBHOOK_KEY", "WALLET_SMTP_URL"):
         environment = {key: value for key, value in SAFE.items() if key != name}
         code, said = start(place, **environment, **{f"{name}_FILE": str(empty)})
         assert code == 1
@@ -313,7 +319,7 @@ async def test_production_shows_no_mail_takes_no_password_grant_and_keeps_no_key
     assert (mail.status_code, mail.json()["code"]) == (404, "not-found")
     assert (grant.status_code, grant.json()["error"]) == (400, "unsupported_grant_type")
     assert live.headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
-    assert set(document["components"]["securitySchemes"]) == {"accessToken"}
+    assert set(document["components"]["securitySchemes"]) == {"accessToken", "apiKey"}
     assert not (serving_place / "data/signing-key.pem").exists()
     assert not (serving_place / "data/mail").exists()
     assert "/dev/mail" not in log

@@ -14,7 +14,9 @@ from tests.nemesis.client import Answer, Connection, NoAnswer, answered
 
 BACKOFF_MAX_S = 0.15
 ATTEMPTS_MAX = 1_000
-STORED_REFUSALS = frozenset({"insufficient-funds", "wallet-closed", "idempotency-key-reused"})
+STORED_REFUSALS = frozenset(
+    {"insufficient-funds", "wallet-closed", "idempotency-key-reused", "spending-budget-exceeded"}
+)
 """Refusals that a key keeps: repeating it never changes them."""
 
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from random import Random
@@ -119,6 +119,73 @@ async def test_of_200_parallel_spends_of_the_whole_balance_exactly_one_succeeds(
     assert heard == {(201, ""): 1, (422, "insufficient-funds"): 199}
     assert await world.balance(spender) == 0
     assert await world.balance(payee) == 2_000
+
+
+async def with_spending_key(
+    world: World, owner: Customer, connection: Connection, budget: int
+) -> tuple[Customer, str]:
+    """Return a customer as a machine with a new spending key, and the key's id."""
+    body = {
+        "name": "Till",
+        "scopes": ["transfers:write"],
+        "spending": {"currency": "USD", "budget": budget},
+    }
+    made = await connection.request("POST", "/api-keys", body, token=owner.token)
+    assert made.status == 201, made.body
+    return replace(owner, token=made.json()["secret"]), made.json()["id"]
+
+
+async def test_of_200_parallel_payments_with_a_spending_key_exactly_the_budget_is_spent(
+    world: World,
+) -> None:
+    owner, payee = await world.customers("budgeted", "budgetee", amount=100_000)
+    async with world.connections(40) as connections:
+        machine, key_id = await with_spending_key(world, owner, connections[0], 1_000)
+        spends = [
+            world.history.add(Operation(f"budget-{n}", machine, payee, 30)) for n in range(200)
+        ]
+
+        async def send(number: int, connection: Connection) -> None:
+            # Each key goes to both workers at about the same time: it is paid once.
+            for spend in spends[number // 2 :: 20]:
+                await attempt(spend, connection)
+
+        await asyncio.gather(*(send(n, c) for n, c in enumerate(connections)))
+        shown = await connections[0].request("GET", f"/api-keys/{key_id}", token=owner.token)
+    accepted = [spend for spend in spends if spend.accepted]
+    assert len(accepted) == 33
+    assert {a.word for s in spends for a in s.attempts} == {"", "spending-budget-exceeded"}
+    assert shown.json()["spending"]["spent"] == 990
+    assert await world.balance(owner) == 100_000 - 990
+
+
+async def test_a_revoked_key_is_dead_on_all_workers_within_two_seconds(world: World) -> None:
+    owner, payee = await world.customers("revoker", "revokee", amount=1_000)
+    async with world.connections(2) as (here, there):
+        machine, key_id = await with_spending_key(world, owner, here, 1_000)
+        for number, connection in enumerate((here, there)):
+            paid = world.history.add(Operation(f"before-{number}", machine, payee, 1))
+            await attempt(paid, connection)
+            assert paid.accepted
+        gone = await here.request("DELETE", f"/api-keys/{key_id}", token=owner.token)
+        assert gone.status == 204
+        # The other worker may not have heard of it yet, but the locked decision has.
+        body = {"to_user_id": payee.id, "amount": 1}
+        for connection in (here, there):
+            answer = await connection.request(
+                "POST", "/wallets/transfer", body, token=machine.token
+            )
+            assert (answer.status, answer.json()["code"]) == (401, "api-key-revoked")
+        reading = await here.request(
+            "POST", "/api-keys", {"name": "R", "scopes": ["wallets:read"]}, token=owner.token
+        )
+        secret, path = reading.json()["secret"], f"/api-keys/{reading.json()['id']}"
+        for connection in (here, there):
+            answer = await connection.request("GET", "/wallets/my-balance", token=secret)
+            assert answer.status == 200
+        await here.request("DELETE", path, token=owner.token)
+        assert await _dies_within_s(here, secret) < 0.2
+        assert await _dies_within_s(there, secret) <= 2.0
 
 
 async def test_opposite_transfers_never_deadlock(world: World) -> None:

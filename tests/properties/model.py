@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 LIMIT = 9 * 10**15
 SEND, RECEIVE = 1, 2
-NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found", "funding-not-settled"}
+NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found", "funding-not-settled"} | {
+    "api-key-revoked"
+}
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,9 @@ class Command:
     """One thing to do; `funding` names the top-up that a request makes or a step decides.
 
     Of a payment it is its name, which a refund repeats.
+
+    `api_key` is the label of the spending key it is asked for with; the same request is the same
+    with any credential.
     """
 
     verb: str
@@ -22,6 +27,7 @@ class Command:
     amount: int
     key: str
     funding: str = ""
+    api_key: str = ""
 
     @property
     def scope(self) -> str:
@@ -54,12 +60,37 @@ class Wallet:
 
 
 @dataclass
+class SpendingKey:
+    """A budget of one wallet; without payees, for anybody."""
+
+    owner: str
+    currency: str
+    budget: int
+    cap: int
+    payees: tuple[str, ...] = ()
+    spent: int = 0
+    ended: bool = False
+
+    def refuse(self, command: Command) -> str | None:
+        if (self.owner, self.currency) != (command.source, command.currency):
+            return "spending-wallet-other"
+        if self.ended:
+            return "api-key-revoked"
+        if self.payees and command.target not in self.payees:
+            return "payee-not-allowed"
+        if command.amount > self.cap:
+            return "spending-payment-too-large"
+        return "spending-budget-exceeded" if self.spent + command.amount > self.budget else None
+
+
+@dataclass
 class ModelLedger:
     wallets: dict[tuple[str, str], Wallet] = field(default_factory=dict)
     outside: dict[tuple[str, int], Wallet] = field(default_factory=dict)
     fundings: dict[str, str] = field(default_factory=dict)
     transfers: dict[str, Command] = field(default_factory=dict)
     refunded: dict[str, int] = field(default_factory=dict)
+    keys: dict[str, SpendingKey] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[object, ...], str]] = field(default_factory=dict)
 
     def carry_out(self, command: Command, stripe: int) -> str:
@@ -87,12 +118,20 @@ class ModelLedger:
             if refusal is None:
                 self.fundings[command.funding] = "pending"
             return refusal
+        return self._send(command, wallet)
+
+    def _send(self, command: Command, wallet: Wallet) -> str | None:
         if command.target == command.actor:
             return "self-transfer"
         target = self.wallets.get((command.target, command.currency))
         if target is None:
             return "recipient-has-no-wallet"
-        refusal = self._move(wallet, target, command.amount)
+        key = self.keys.get(command.api_key)
+        refusal = None if key is None else key.refuse(command)
+        if refusal is None:
+            refusal = self._move(wallet, target, command.amount)
+            if key is not None and refusal is None:
+                key.spent += command.amount
         if refusal is None:
             self.transfers[command.funding] = command
         return refusal

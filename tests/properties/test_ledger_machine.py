@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.conftest import Cluster
 from tests.fakes.ledger import MemoryStore
+from tests.fakes.people import PeopleStore
 from tests.fakes.unit_of_work import MemoryUnitOfWork
-from tests.properties.model import Command, ModelLedger, Wallet
+from tests.properties.model import Command, ModelLedger, SpendingKey, Wallet
 from tests.stories.world import control, member, spoken
 
 from wallet.application.idempotency import fingerprint, system_key
@@ -25,14 +26,16 @@ from wallet.application.ledger_writer import LedgerWriter
 from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.application.verification import Report, verify
 from wallet.domain.accounts import Account, Freeze, Purpose, system_accounts
+from wallet.domain.api_keys import ApiKey, KeySecret
 from wallet.domain.controls import Controls
 from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
 from wallet.domain.history import Line
 from wallet.domain.invariants import AccountState, StoredEntry, stream_violations
 from wallet.domain.journal import Details, Kind
-from wallet.domain.ledger import Header, Instruction, Outcome, Result
+from wallet.domain.ledger import Header, Instruction, Outcome, Result, SpendingPlace
 from wallet.domain.money import Currency
 from wallet.domain.refunds import BookedTransfer, RefundTransfer
+from wallet.domain.spending import Spending, SpendingRule
 from wallet.domain.transfers import CreateTransfer
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.postgres.pool import Pool, create_pool
@@ -110,6 +113,9 @@ class Run:
     def request_id(self, label: str) -> UUID:
         return uuid5(self.id, f"request {label}")
 
+    def key_id(self, label: str) -> UUID:
+        return uuid5(self.id, f"key {label}")
+
     def instruction(self, command: Command, *, target_has_wallet: bool) -> Instruction:
         """Return a command as the real ledger takes it."""
         funding_id = funding_id_of(self.request_id(command.funding))
@@ -118,7 +124,8 @@ class Run:
             case "send":
                 note = Details(bytes(range(32)), note=f"to {command.target}", metadata={"b": "1"})
                 details = note if command.amount % 2 else None
-                return CreateTransfer(header, self.person(command.actor), details)
+                key_id = self.key_id(command.api_key) if command.api_key else None
+                return CreateTransfer(header, self.person(command.actor), details, key_id)
             case "request":
                 return RequestTopUp(header, self.person(command.actor), "sandbox")
             case "settle":
@@ -184,11 +191,20 @@ class Wish:
     amount: int
     key: int
     earlier: int
+    api_key: str = ""
 
 
+KEYS = {
+    "till": ("alice", 0, 60, 50, ()),
+    "shop": ("alice", 0, 99, 99, ("bob",)),
+    "desk": ("bob", 0, 40, 99, ()),
+}
+"""Spending keys by label: whose, in which currency, budget, cap and payees."""
+KEYS_FOR = {"send": ["", "", "", "", "", *KEYS], "repeat": ["", *KEYS], "spend": [*KEYS]}
 FAIR = st.sampled_from(NAMES)
 AMOUNTS = {
     "send": [1, 2, 7, 30, 50, 99, 100, 1_000, 10**15],
+    "spend": [1, 2, 7, 30, 50, 51, 99],
     "request": [60, 100, 500, 10**15],
     "refund": [1, 30, 50, 0, 0],
     "force": [30, 0],
@@ -206,11 +222,14 @@ def wishes_for(verb: str) -> st.SearchStrategy[Wish]:
         amount=st.sampled_from(AMOUNTS.get(verb, [1])),
         key=st.integers(0, 3) | st.integers(4, 10**9),
         earlier=st.integers(0, 3) | st.integers(0, 100),
+        api_key=st.sampled_from(KEYS_FOR.get(verb, [""])),
     )
 
 
 WISHES = st.sampled_from(
-    ["send"] * 4 + ["request", "settle", "settle", "decline", "repeat", "refund", "refund", "force"]
+    ["send"] * 3
+    + ["spend", "spend", "request", "settle", "settle", "decline", "repeat"]
+    + ["refund", "refund", "force"]
 ).flatmap(wishes_for)
 
 
@@ -228,11 +247,15 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda: MemoryUnitOfWork(self.store),
             lambda: PostgresUnitOfWork(self._pool()),
         ]
+        people = PeopleStore(self.store.clock)
+        self.twins[0] = lambda: MemoryUnitOfWork(self.store, people)
         self.writers = [LedgerWriter(unit_of_work) for unit_of_work in self.twins]
         self.commands: list[Command] = []
         self.labels = count()
         for name, currency in [("alice", 0), ("bob", 0), ("carol", 0), ("bob", 1)]:
             self.open(name, currency)
+        for label in KEYS:
+            self._make_key(label)
         self._fund("alice", 0, 500)
         self._fund("bob", 0, 100)
         for _ in range(9):
@@ -257,6 +280,62 @@ class LedgerMachine(RuleBasedStateMachine):
         for unit_of_work in self.twins:
             account = Account(id_, code, Purpose.WALLET, owner)
             self.place.run(self._open(unit_of_work, account))
+
+    def _make_key(self, label: str) -> None:
+        name, which, budget, cap, payees = KEYS[label]
+        code, now = self.run_.currency(which), utc_now()
+        self.model.keys[label] = SpendingKey(name, code, budget, cap, payees)
+        payee_ids = [self.run_.person(payee) for payee in payees] or None
+        rule = SpendingRule(self.run_.wallet(name, code), code, budget, cap, payee_ids)
+        id_ = self.run_.key_id(label)
+        spending = Spending.begin(id_, rule, now, None)
+        key = ApiKey(
+            id_, self.run_.person(name), label, ("transfers:write",), "", now, spending=spending
+        )
+        secret = KeySecret(new_id(), sha256(id_.bytes).digest(), id_, now, None)
+        for unit_of_work in self.twins:
+            self.place.run(self._add_key(unit_of_work, key, secret))
+
+    async def _add_key(
+        self, unit_of_work: UnitOfWorkFactory, key: ApiKey, secret: KeySecret
+    ) -> None:
+        async with unit_of_work() as work:
+            await work.api_keys.add(key, secret)
+            await work.commit()
+
+    @precondition(lambda self: len(self.commands) > 15)
+    @rule(label=st.sampled_from([*KEYS]))
+    def revoke(self, label: str) -> None:
+        if self.model.keys[label].ended:
+            return
+        self.model.keys[label].ended = True
+        for unit_of_work in self.twins:
+            self.place.run(self._revoke(unit_of_work, self.run_.key_id(label)))
+
+    async def _revoke(self, unit_of_work: UnitOfWorkFactory, key_id: UUID) -> None:
+        async with unit_of_work() as work:
+            await work.api_keys.revoke([key_id], utc_now())
+            await work.commit()
+
+    @invariant()
+    def spendings_agree(self) -> None:
+        expected = {
+            self.run_.key_id(label): (key.spent, key.ended)
+            for label, key in self.model.keys.items()
+        }
+        places = [
+            (self.run_.wallet(key.owner, key.currency), self.run_.key_id(label))
+            for label, key in self.model.keys.items()
+        ]
+        for unit_of_work in self.twins:
+            assert self.place.run(self._spendings(unit_of_work, places)) == expected
+
+    async def _spendings(
+        self, unit_of_work: UnitOfWorkFactory, places: Sequence[SpendingPlace]
+    ) -> dict[UUID, tuple[int, bool]]:
+        async with unit_of_work() as work:
+            found = await work.ledger.spendings(places, lock=False)
+        return {s.api_key_id: (s.spent, s.ended) for s in found.values()}
 
     async def _open(self, unit_of_work: UnitOfWorkFactory, account: Account) -> None:
         async with unit_of_work() as work:
@@ -283,6 +362,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(wishes=st.lists(WISHES, min_size=1, max_size=6), stripe=st.sampled_from([0, 0, 15]))
     def batch(self, wishes: list[Wish], stripe: int) -> None:
         self.carry_out(wishes, stripe)
+
+    @rule(wishes=st.lists(wishes_for("spend"), min_size=2, max_size=6))
+    def spend(self, wishes: list[Wish]) -> None:
+        self.carry_out(wishes, 0)
 
     def carry_out(self, wishes: list[Wish], stripe: int) -> None:
         commands = [command for command in map(self._command, wishes) if command is not None]
@@ -319,20 +402,14 @@ class LedgerMachine(RuleBasedStateMachine):
         elif wish.verb in ("refund", "force"):
             command = self._refund_of(wish)
         else:
-            command = Command(
-                verb=wish.verb,
-                actor=wish.actor,
-                source=self._other(wish.actor, wish.payer),
-                target=self._other(wish.actor, wish.payee) if wish.verb == "send" else "",
-                currency=self.run_.currency(wish.currency),
-                amount=wish.amount,
-                key=f"k{wish.key}",
-                funding=f"f{next(self.labels)}",
-            )
+            command = self._new_command(wish)
         if command is None:
             return None
         if wish.verb == "repeat" and command.verb == "request":
             command = replace(command, funding=f"f{next(self.labels)}")
+        elif wish.verb == "repeat" and command.verb == "send":
+            # The same request may come with another credential.
+            command = replace(command, api_key=wish.api_key)
         self.commands.append(command)
         return command
 
@@ -349,6 +426,23 @@ class LedgerMachine(RuleBasedStateMachine):
             target=made.source,
             amount=wish.amount or made.amount,
             key=f"r{wish.key}",
+        )
+
+    def _new_command(self, wish: Wish) -> Command:
+        actor, currency, verb = wish.actor, wish.currency, wish.verb
+        if verb == "spend":
+            # What a key is for; it is asked for anything else as well.
+            (actor, currency, *_), verb = KEYS[wish.api_key], "send"
+        return Command(
+            verb=verb,
+            actor=actor,
+            source=self._other(actor, wish.payer),
+            target=self._other(actor, wish.payee) if verb == "send" else "",
+            currency=self.run_.currency(currency),
+            amount=wish.amount,
+            key=f"k{wish.key}",
+            funding=f"f{next(self.labels)}",
+            api_key=wish.api_key,
         )
 
     def _other(self, name: str, steps: int) -> str:

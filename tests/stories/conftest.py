@@ -2,6 +2,7 @@
 
 import pytest
 from tests.fakes.ledger import MemoryStore
+from tests.fakes.people import PeopleStore
 from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.stories.world import World
 
@@ -12,6 +13,7 @@ from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 def world(request: pytest.FixtureRequest) -> World:
     if request.param == "memory":
         store = MemoryStore()
-        return World(lambda: MemoryUnitOfWork(store))
+        people = PeopleStore(store.clock)
+        return World(lambda: MemoryUnitOfWork(store, people))
     pool = request.getfixturevalue("postgres_pool")
     return World(lambda: PostgresUnitOfWork(pool))

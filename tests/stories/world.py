@@ -9,10 +9,15 @@ freeze alice send -> done
 adjust alice -20 as=a1 by=ada -> accepted
 approve a1 by=max -> accepted
 each alice key=k2 : send alice bob 30 ; send alice bob 99 -> accepted: accepted, insufficient-funds
+key till alice budget=50 max=20 payees=bob,carol
+send alice bob 20 with=till -> accepted
+spent till 20
+revoke till
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid5
 
@@ -28,6 +33,7 @@ from wallet.domain.accounts import (
     system_accounts,
 )
 from wallet.domain.adjustments import BookAdjustment, RequestAdjustment, adjustment_id_of
+from wallet.domain.api_keys import ApiKey, KeySecret
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
 from wallet.domain.controls import Controls
 from wallet.domain.errors import WalletError
@@ -36,6 +42,7 @@ from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Instruction, Parts, Result, part_digest
 from wallet.domain.money import currency_of
 from wallet.domain.refunds import BookedTransfer, RefundTransfer
+from wallet.domain.spending import Interval, Spending, SpendingRule
 from wallet.domain.staff import StaffMember
 from wallet.domain.transfer_batches import CreateTransferBatch
 from wallet.domain.transfers import CreateTransfer
@@ -111,6 +118,7 @@ class World:
     fundings: dict[str, UUID] = field(default_factory=dict)
     transfers: dict[str, BookedTransfer] = field(default_factory=dict)
     adjustments: dict[str, tuple[Header, UUID]] = field(default_factory=dict)
+    keys: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
     stripe: int = 0
     adjusts: bool = False
     """Whether wallets are opened with the accounts that adjustments need."""
@@ -137,6 +145,15 @@ class World:
                 return await self._check_balance(names, options)
             case "batch":
                 return await self._batch(" ".join(rest))
+            case "key":
+                await self.make_key(names[0], names[1], options)
+                return "done"
+            case "spent":
+                assert (await self.spending(names[0])).spent == int(names[1])
+                return "done"
+            case "revoke":
+                await self.revoke(names[0])
+                return "done"
             case "each" | "atomic":
                 group = self.group(" ".join(rest), atomic=verb == "atomic")
                 return spoken_with_parts(await self.carry_out(group))
@@ -158,6 +175,44 @@ class World:
         wallet_id = wallet(names[0], options.get("in", "USD"))
         return await control(self.unit_of_work, wallet_id, decide)
 
+    async def make_key(self, label: str, name: str, options: dict[str, str]) -> None:
+        """Make a spending key: `max` is its cap per payment, `payees` have commas between."""
+        key_id, currency = new_id(), options.get("in", "USD")
+        payees = options.get("payees")
+        rule = SpendingRule(
+            wallet(name, currency),
+            currency,
+            int(options["budget"]),
+            int(options["max"]) if "max" in options else None,
+            None if payees is None else [person(payee) for payee in payees.split(",")],
+            Interval(options["each"]) if "each" in options else None,
+        )
+        expires_at = None
+        if "expires-in" in options:
+            expires_at = utc_now() + timedelta(seconds=float(options["expires-in"]))
+        now = utc_now()
+        spending = Spending.begin(key_id, rule, now, expires_at)
+        key = ApiKey(
+            key_id, person(name), label, ("transfers:write",), "", now, expires_at, None, spending
+        )
+        digest = sha256(key_id.bytes).digest()
+        async with self.unit_of_work() as work:
+            await work.api_keys.add(key, KeySecret(new_id(), digest, key_id, now, expires_at))
+            await work.commit()
+        self.keys[label] = (person(name), key_id)
+
+    async def spending(self, label: str) -> Spending:
+        async with self.unit_of_work() as work:
+            key = await work.api_keys.get(*self.keys[label])
+        assert key is not None
+        assert key.spending is not None
+        return key.spending
+
+    async def revoke(self, label: str) -> None:
+        async with self.unit_of_work() as work:
+            await work.api_keys.revoke([self.keys[label][1]], utc_now())
+            await work.commit()
+
     def group(self, text: str, *, atomic: bool) -> CreateTransferBatch:
         """Return a batch of transfers: `alice key=k : send alice bob 30 ; send alice carol 5`."""
         whole, _, parts = text.partition(" : ")
@@ -171,8 +226,10 @@ class World:
             assert isinstance(instruction, CreateTransfer)
             digest = part_digest(header.key_digest, index)
             changed = replace(instruction.header, key_digest=digest, fingerprint=digest)
-            instructions.append(replace(instruction, header=changed))
-        return CreateTransferBatch(header, person(name), Parts(tuple(instructions), atomic))
+            key_id = self._key_id(options)
+            instructions.append(replace(instruction, header=changed, api_key_id=key_id))
+        parts_ = Parts(tuple(instructions), atomic)
+        return CreateTransferBatch(header, person(name), parts_, self._key_id(options))
 
     def _instructions(self, text: str) -> list[Instruction]:
         instructions = []
@@ -267,7 +324,10 @@ class World:
                     header.currency,
                 ),
             )
-        return CreateTransfer(header, person(actor), details)
+        return CreateTransfer(header, person(actor), details, self._key_id(options))
+
+    def _key_id(self, options: dict[str, str]) -> UUID | None:
+        return self.keys[options["with"]][1] if "with" in options else None
 
     def refund(self, key: str, options: dict[str, str]) -> RefundTransfer:
         """Give back the payment that had this key, or a part of it."""

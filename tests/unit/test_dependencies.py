@@ -1,11 +1,14 @@
 """Who is asking and from where, as the plain functions read it."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from wallet.api.dependencies import TrustedProxies, authenticated, bearer_token
+from wallet.api.key_scopes import require_access
 from wallet.api.throughput import Throughput, ThroughputExceeded
+from wallet.domain.api_keys import Grant, InsufficientScope, SessionRequired
 from wallet.domain.errors import Unauthenticated
 from wallet.domain.sessions import Principal, TokenInvalid
 
@@ -50,6 +53,30 @@ async def test_a_request_is_noted_and_counted_by_person() -> None:
     assert await authenticated(first, authenticate, throughput) == ADA
     with pytest.raises(ThroughputExceeded):
         await authenticated(scope(), authenticate, throughput)
+
+
+async def test_a_machine_is_noted_by_its_key_too() -> None:
+    machine = Principal(UUID(int=1), UUID(int=2), Grant(UUID(int=3), frozenset({"wallets:read"})))
+
+    async def authenticate(_: str) -> Principal:
+        return machine
+
+    scope: dict[str, Any] = {"type": "http", "headers": [(b"authorization", b"Bearer wk_x")]}
+    await authenticated(scope, authenticate, Throughput(2, 60.0, 2))
+    assert scope["state"]["person_id"] == UUID(int=1)
+    assert scope["state"]["api_key_id"] == UUID(int=3)
+
+
+def test_people_may_do_anything_and_machines_what_the_table_says() -> None:
+    machine = Principal(UUID(int=1), UUID(int=2), Grant(UUID(int=3), frozenset({"wallets:read"})))
+    for operation_id in ("getBalance", "createTransfer", "createApiKey", "unheardOf", None):
+        require_access(ADA, operation_id)
+    require_access(machine, "getBalance")
+    with pytest.raises(InsufficientScope):
+        require_access(machine, "createTransfer")
+    for closed in ("createApiKey", "unheardOf", None):
+        with pytest.raises(SessionRequired):
+            require_access(machine, closed)
 
 
 @pytest.mark.parametrize(

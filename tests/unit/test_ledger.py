@@ -89,6 +89,7 @@ class Decided:
     details: Details | None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         return (self.header.account_id,)

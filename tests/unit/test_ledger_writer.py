@@ -49,6 +49,7 @@ class Poisonous:
     details: None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     @property
     def header(self) -> Header:

@@ -392,6 +392,7 @@ async def test_a_verified_token_is_recognised_without_verifying_it_again() -> No
         tokens=Spy(),  # type: ignore[arg-type]
         revocations=town.revocations,
         clock=town.clock,
+        keys=town.key_authentications[0],
         cache_size_max=2,
     )
     first, second, third = (each.access_token for each in tokens)
@@ -484,7 +485,10 @@ async def test_access_tokens_may_not_live_longer_than_fifteen_minutes() -> None:
             password_checks=town.log_in._password_checks,
             tokens=town.tokens,
             authentication=Authentication(
-                tokens=town.tokens, revocations=town.revocations, clock=town.clock
+                tokens=town.tokens,
+                revocations=town.revocations,
+                clock=town.clock,
+                keys=town.key_authentications[0],
             ),
             revocations=town.revocations,
             clock=town.clock,

@@ -14,6 +14,7 @@ SAFE = {
     "environment": "production",
     "database_url": "postgresql://service:secret-of-the-database@db/wallet",
     "signing_key": "-----BEGIN PRIVATE KEY-----",
+    "webhook_key": "secret-of-webhooks",
     "public_url": "https://wallet.example",
     "smtp_url": "smtp://user:secret-of-the-mail@mail:587",
     "mail_from": "Wallet <no-reply@wallet.example>",
@@ -49,6 +50,9 @@ def test_production_takes_safe_settings() -> None:
         ("database_url", None),
         ("signing_key", None),
         ("signing_key", ""),
+        ("webhook_key", None),
+        ("webhook_key", ""),
+        ("webhook_loopback", True),
         ("public_url", "http://wallet.example"),
         ("smtp_url", None),
         ("mail_from", "Wallet <no-reply@localhost>"),
@@ -101,6 +105,23 @@ def test_a_wrong_value_is_not_echoed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WALLET_CORS_ORIGINS", "https://a.example, https://b.example")
     assert Settings().cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_pauses_between_attempts_are_whole_seconds_within_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WALLET_WEBHOOK_RETRIES_S", "1, 2,3")
+    assert Settings().webhook_retries_s == (1, 2, 3)
+    for wrong in ("0", "x", "1,-2", "604801", ",".join("1" * 51)):
+        monkeypatch.setenv("WALLET_WEBHOOK_RETRIES_S", wrong)
+        with pytest.raises(ValidationError):
+            Settings()
+
+
+def test_webhooks_reach_this_machine_only_in_development() -> None:
+    assert settings_of().sends_to_loopback is True
+    assert settings_of(webhook_loopback=False).sends_to_loopback is False
+    assert settings_of(**SAFE).sends_to_loopback is False
 
 
 def test_the_password_grant_is_off_in_production_unless_set() -> None:

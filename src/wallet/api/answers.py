@@ -39,6 +39,11 @@ def moment(value: datetime) -> str:
     return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
+def moment_or_none(value: datetime | None) -> str | None:
+    """Return a time that there may be."""
+    return None if value is None else moment(value)
+
+
 def balance_after(entry: Entry) -> dict[str, Any]:
     """Return the balance of the caller's wallet after an entry."""
     available = entry.posted_after - entry.held_after

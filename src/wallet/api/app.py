@@ -13,14 +13,17 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wallet.api.documents import documents_router
+from wallet.api.event_documents import webhooks_router
 from wallet.api.hot_routes import HotRoutes
 from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
 from wallet.api.openapi import install_openapi
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
+    api_keys,
     balances,
     credentials,
     development,
+    events,
     health,
     idempotency_keys,
     live,
@@ -36,6 +39,8 @@ from wallet.api.routes import (
     transfers,
     users,
     wallets,
+    webhook_deliveries,
+    webhooks,
 )
 
 VERSION = "0.1.0"
@@ -53,10 +58,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     statements.router,
     live.router,
     proofs.router,
+    events.router,
+    webhooks.router,
+    webhook_deliveries.router,
     idempotency_keys.router,
     sessions.router,
     users.router,
     credentials.router,
+    api_keys.router,
     oauth.router,
     health.router,
     problems.router,
@@ -127,6 +136,7 @@ def create_app(
     app.include_router(documents_router())
     if not options.production:
         app.include_router(development.router)
+    app.webhooks.include_router(webhooks_router())
     install_openapi(app, password_grant=password_grant)
     return app
 

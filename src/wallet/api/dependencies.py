@@ -14,6 +14,7 @@ from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
+from wallet.api.key_scopes import require_access
 from wallet.api.problems import Headers
 from wallet.api.throughput import Throughput
 from wallet.application.log_in import Client
@@ -93,6 +94,8 @@ async def authenticated(
     if known is None:
         principal = await authenticate(bearer_token(scope["headers"]))
         state["person_id"] = principal.user_id
+        if principal.grant is not None:
+            state["api_key_id"] = principal.grant.api_key_id
         decision = throughput.require(principal.user_id, monotonic())
         known = state["authenticated"] = (principal, throughput.headers(decision))
     # Else a hot route has asked already and then left the request to FastAPI.
@@ -122,9 +125,11 @@ class _CurrentPerson(SecurityBase):
 
     async def __call__(self, request: Request) -> Principal:
         state: Any = request.app.state
-        return await authenticated(
+        person = await authenticated(
             request.scope, state.use_cases.log_in.authenticate, state.throughput
         )
+        require_access(person, getattr(request.scope.get("route"), "operation_id", None))
+        return person
 
 
 current_person = _CurrentPerson()

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wallet.api.deadlines import BoundedRoute, within_deadline
 from wallet.api.dependencies import authenticated
 from wallet.api.json_answer import JsonAnswer
+from wallet.api.key_scopes import require_access
 from wallet.domain.errors import WalletError
 from wallet.domain.sessions import Principal
 
@@ -107,6 +108,7 @@ class Plain:
             person = await authenticated(
                 scope, state.use_cases.log_in.authenticate, state.throughput
             )
+            require_access(person, self._route.operation_id)
         except WalletError:
             # FastAPI says it, after it has looked at the body.
             raise NotPlain from None

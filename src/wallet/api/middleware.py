@@ -180,7 +180,7 @@ class Edge:
                 route=route_template(scope),
                 accepted=accepted,
                 duration_ms=round((perf_counter() - started_s) * 1000, 3),
-                **({"person_id": state["person_id"]} if "person_id" in state else {}),
+                **{name: state[name] for name in ("person_id", "api_key_id") if name in state},
             )
 
     def _may_connect(self, scope: Scope) -> bool:
@@ -249,6 +249,8 @@ class Edge:
         fields: dict[str, Any] = {}
         if person_id := state.get("person_id"):
             fields["person_id"] = person_id
+            if api_key_id := state.get("api_key_id"):
+                fields["api_key_id"] = api_key_id
         if code := exchange.code or state.get("problem_code"):
             fields["code"] = code
         self.log(

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
     AddressTooLong,
     BodyTooLarge,
@@ -31,6 +32,9 @@ movement.
 **Retries**: send an `Idempotency-Key` with every request that moves money, and repeat it until you
 have a definite answer. The money moves once.
 
+**Machines** use API keys (`POST /api-keys`), which do what their scopes say and can be bound to a
+budget. Each operation names the scope it needs.
+
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`.
 """
 
@@ -38,10 +42,13 @@ TAGS: list[dict[str, str]] = [
     {"name": "People", "description": "Sign up, your profile, finding whom to pay."},
     {"name": "Sessions", "description": "Log in, stay logged in, log out."},
     {"name": "Credentials", "description": "Passwords, and proving an e-mail address."},
+    {"name": "API keys", "description": "Keys for machines, and keys that may only spend so much."},
     {"name": "Wallets", "description": "Balances, top-ups and transfers."},
     {"name": "Transactions", "description": "Everything that moved, and whether it did."},
     {"name": "Statements", "description": "Looking back: balances, statements, insight."},
     {"name": "Live", "description": "What moves, as it moves."},
+    {"name": "Events", "description": "What has happened, for whoever has missed it."},
+    {"name": "Webhooks", "description": "Your own server is told of what happens."},
     {"name": "Proof", "description": "Signed receipts, and the log that they are checked by."},
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
     {
@@ -77,6 +84,7 @@ def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
                 version=app.version,
                 description=DESCRIPTION,
                 routes=app.routes,
+                webhooks=app.webhooks.routes,
                 tags=TAGS,
                 servers=SERVERS,
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -100,6 +108,9 @@ def _in_reading_order(paths: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    for operations in document["webhooks"].values():
+        # A receiver of ours answers with a status and owes us no validation.
+        operations["post"]["responses"] = {"2XX": {"description": "You have taken the event."}}
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation["responses"]
@@ -113,5 +124,8 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                     **limits,
                     "X-Request-ID": REQUEST_ID_HEADER,
                 }
+            if "security" in operation:
+                document_access(operation)
             operation["responses"] = dict(sorted(responses.items()))
+    document["components"]["securitySchemes"][SCHEME_NAME] = scheme()
     return complete_openapi(document)

@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from slowapi.errors import RateLimitExceeded
 from starlette.exceptions import HTTPException
 
+from wallet.domain.api_keys import InsufficientScope
 from wallet.domain.errors import (
     Conflict,
     Forbidden,
@@ -303,6 +304,11 @@ def _headers_of(error: WalletError, status: int) -> Headers:
         headers.append((b"idempotent-replayed", b"true"))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    elif isinstance(error, InsufficientScope):
+        # RFC 6750, 3.1.
+        scope = str(error.facts["scope"]).encode()
+        challenge = b'Bearer error="insufficient_scope", scope="%b"' % scope
+        headers.append((b"www-authenticate", challenge))
     elif isinstance(error, Throttled | Unavailable):
         # Rounded up, because coming back too early only costs another refusal.
         headers.append((b"retry-after", b"%d" % max(1, -int(-error.retry_after_s // 1))))
@@ -381,6 +387,15 @@ def problem_responses(*error_classes: type[WalletError]) -> dict[int | str, dict
         examples = response["content"][MEDIA_TYPE]["examples"]
         examples[error_class.code] = _example(error_class, status)
     return dict(sorted(responses.items(), key=lambda item: int(item[0])))
+
+
+def complete_problems(responses: dict[str, Any], added: Mapping[int | str, dict[str, Any]]) -> None:
+    """Add documented problems to the responses of an operation, beside those of the same status."""
+    for status, response in added.items():
+        known = responses.setdefault(str(status), response)
+        if known is not response:
+            examples = response["content"][MEDIA_TYPE]["examples"]
+            known["content"][MEDIA_TYPE]["examples"].update(examples)
 
 
 def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:

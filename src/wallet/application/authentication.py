@@ -1,10 +1,12 @@
-"""Who is asking: access tokens, verified once and then recognised by their digest."""
+"""Who is asking: access tokens, verified once and then recognised by their digest; or API keys."""
 
 from datetime import datetime
 from hashlib import sha256
 
+from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.ports import Clock, TokenIssuer
 from wallet.application.revocations import Revocations
+from wallet.domain.api_keys import PREFIX
 from wallet.domain.sessions import Principal, TokenExpired, TokenInvalid
 
 CACHE_SIZE_MAX = 10_000
@@ -13,7 +15,10 @@ TOKEN_LENGTH_MAX = 4096
 
 
 class Authentication:
-    """Turns access tokens into principals; expiry and revocation are checked every time."""
+    """Turns access tokens into principals; expiry and revocation are checked every time.
+
+    What looks like an API key is left to `keys`.
+    """
 
     def __init__(
         self,
@@ -21,24 +26,29 @@ class Authentication:
         tokens: TokenIssuer,
         revocations: Revocations,
         clock: Clock,
+        keys: KeyAuthentication,
         cache_size_max: int = CACHE_SIZE_MAX,
     ) -> None:
         self._tokens = tokens
         self._revocations = revocations
         self._clock = clock
+        self._keys = keys
         self._cache_size_max = cache_size_max
         self._verified: dict[bytes, tuple[Principal, datetime]] = {}
 
     async def authenticate(self, token: str) -> Principal:
         """Return who a token stands for.
 
-        Raises `TokenInvalid`, `TokenExpired` or `SessionRevoked`, or `Interrupted` if only the
-        database could tell and it cannot be reached.
+        Raises `TokenInvalid`, `TokenExpired` or `SessionRevoked`, an `ApiKeyInvalid`,
+        `ApiKeyExpired` or `ApiKeyRevoked`, or `Interrupted` if only the database could tell and it
+        cannot be reached.
         """
         return (await self.authenticate_until(token))[0]
 
     async def authenticate_until(self, token: str) -> tuple[Principal, datetime]:
         """Return who a token stands for, and when it expires; raises the same."""
+        if token.startswith(PREFIX):
+            return await self._keys.authenticate_until(token)
         if len(token) > TOKEN_LENGTH_MAX:
             raise TokenInvalid
         now = self._clock()

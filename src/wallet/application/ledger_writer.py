@@ -16,7 +16,15 @@ from uuid import UUID
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
 from wallet.domain.adjustments import BookAdjustment
 from wallet.domain.errors import OutcomeUnknown
-from wallet.domain.ledger import Book, Instruction, Key, Ledger, Outcome, Result
+from wallet.domain.ledger import (
+    Book,
+    Instruction,
+    Key,
+    Ledger,
+    Outcome,
+    Result,
+    SpendingPlace,
+)
 from wallet.domain.refunds import RefundTransfer
 
 TRIES_MAX = 5
@@ -75,6 +83,8 @@ class LedgerWriter:
         """Return what would become of an instruction now; nothing is locked and nothing stored."""
         async with self._unit_of_work() as work:
             book = await work.ledger.peek(_account_ids([instruction], 0), 0)
+            if places := _spending_places([instruction]):
+                book.spendings.update(await work.ledger.spendings(places, lock=False))
             return book.decide([instruction])[0]
 
     async def _within_deadline(
@@ -159,6 +169,8 @@ async def _read(ledger: Ledger, book: Book, instructions: Sequence[Instruction])
     places = [(i.header.account_id, i.funding_id) for i in instructions if i.funding_id is not None]
     if places:
         book.fundings.update(await ledger.fundings(places))
+    if spending_places := _spending_places(instructions):
+        book.spendings.update(await ledger.spendings(spending_places))
     await _read_for_staff(ledger, book, instructions)
 
 
@@ -172,6 +184,18 @@ async def _read_for_staff(ledger: Ledger, book: Book, instructions: Sequence[Ins
     if approvals:
         places = [(i.header.account_id, i.adjustment_id) for i in approvals]
         book.adjustments.update(await ledger.adjustments(places))
+
+
+def _spending_places(instructions: Sequence[Instruction]) -> set[SpendingPlace]:
+    """Return where the spendings are that these touch; nearly always that is nowhere."""
+    places: set[SpendingPlace] = set()
+    for instruction in instructions:
+        api_key_id = instruction.api_key_id
+        if api_key_id is not None:
+            whole = instruction.parts
+            made_of = (instruction,) if whole is None else whole.instructions
+            places.update((part.header.account_id, api_key_id) for part in made_of)
+    return places
 
 
 async def _require_new(ledger: Ledger, keys: Sequence[Key]) -> None:

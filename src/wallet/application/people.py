@@ -12,6 +12,7 @@ from wallet.application.ports import Clock, NewId, PasswordHasher
 from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.application.wallets import open_wallet
+from wallet.domain.api_keys import ApiKey
 from wallet.domain.events import Event
 from wallet.domain.guards import Guards, subject_of_address
 from wallet.domain.history import PAGE_LIMIT_MAX, Line
@@ -58,6 +59,7 @@ class Export:
     user: User
     handles: Sequence[str]
     sessions: Sequence[Session]
+    api_keys: Sequence[ApiKey]
     wallets: Sequence[WalletView]
 
 
@@ -165,13 +167,16 @@ class People:
         async with self._unit_of_work() as work:
             user = still_confirmed(await work.users.lock(principal.user_id), confirmed)
             await work.wallets.close_all(user.id, now)
+            await work.webhooks.remove_all(user.id)
             await work.users.close(user.closed(now))
             ended = await work.sessions.revoke_all(user.id, now)
+            secrets = await work.api_keys.revoke_all(user.id, now)
             for purpose in MailPurpose:
                 await work.mail_tokens.spend_all(user.id, purpose, now)
             await self._record(work, user.id, "user.closed", {})
             await work.commit()
         self._revocations.add(ended)
+        self._revocations.end(dict.fromkeys(secrets, now))
 
     async def export(self, principal: Principal) -> Export:
         """Return everything that is held about a person; their history comes by `export_lines`."""
@@ -183,6 +188,7 @@ class People:
                 user=_open(await work.users.get(principal.user_id)),
                 handles=await work.users.handles(principal.user_id),
                 sessions=await work.sessions.of_user(principal.user_id, now),
+                api_keys=await _all_keys(work, principal.user_id, now),
                 wallets=await work.wallets.of_owner(principal.user_id),
             )
 
@@ -233,6 +239,16 @@ class People:
         self, work: UnitOfWork, user_id: UUID, kind: str, facts: Mapping[str, str]
     ) -> None:
         await work.events.add(Event(self._new_id(), user_id, kind, facts, self._clock()))
+
+
+async def _all_keys(work: UnitOfWork, user_id: UUID, now: datetime) -> Sequence[ApiKey]:
+    """Return all API keys of a person with what they have spent by now."""
+    keys: list[ApiKey] = []
+    before: UUID | None = None
+    while page := await work.api_keys.page(user_id, before=before, limit=PAGE_LIMIT_MAX):
+        keys += [key.at(now) for key in page]
+        before = page[-1].id
+    return keys
 
 
 def _open(user: User | None) -> User:

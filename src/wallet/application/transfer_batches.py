@@ -36,6 +36,7 @@ class TransferBatchRequest:
     payer_id: UUID
     transfers: Sequence[TransferRequest]
     atomic: bool = False
+    api_key_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,9 @@ class TransferBatches:
             self._part(header, index, transfer, code, resolved)
             for index, (transfer, code) in enumerate(pairs)
         )
-        return CreateTransferBatch(header, payer_id, Parts(parts, request.atomic))
+        return CreateTransferBatch(
+            header, payer_id, Parts(parts, request.atomic), request.api_key_id
+        )
 
     def _part(
         self,
@@ -182,6 +185,7 @@ class TransferBatches:
             ),
             transfer.payer_id,
             details_of(transfer, self._random_bytes),
+            transfer.api_key_id,
         )
 
     async def _is_known(self, payer_id: UUID, key: IdempotencyKey) -> bool:

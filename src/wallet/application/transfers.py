@@ -23,7 +23,10 @@ NOTHING_WRITTEN = '"metadata":{},"note":null,"reference":null'
 
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
-    """What a payer asks for; `amount` in minor units, a currency of None is the payer's default."""
+    """What a payer asks for; `amount` in minor units, a currency of None is the payer's default.
+
+    `api_key_id` is the spending key that it is asked for with, if it is one.
+    """
 
     payer_id: UUID
     recipient: Recipient
@@ -32,6 +35,7 @@ class TransferRequest:
     note: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] | None = None
+    api_key_id: UUID | None = None
 
 
 class Mover(Protocol):
@@ -135,6 +139,7 @@ class Transfers:
             ),
             actor_id=request.payer_id,
             details=details_of(request, self._random_bytes),
+            api_key_id=request.api_key_id,
         )
 
     async def _currency(self, request: TransferRequest) -> Currency:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from wallet.domain.adjustments import Adjustments
+from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
 from wallet.domain.back_office import BackOffice
@@ -27,6 +28,7 @@ from wallet.domain.statements import StatementLines
 from wallet.domain.tallies import Tallies
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
+from wallet.domain.webhook_repository import Sendings, Webhooks
 
 
 class Interrupted(Unavailable):
@@ -84,6 +86,11 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def api_keys(self) -> ApiKeys:
+        """The API keys of this transaction."""
+        ...
+
+    @property
     def mail_tokens(self) -> MailTokens:
         """The mail tokens of this transaction."""
         ...
@@ -91,6 +98,16 @@ class UnitOfWork(Protocol):
     @property
     def events(self) -> Events:
         """The events of this transaction."""
+        ...
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhook endpoints of this transaction."""
+        ...
+
+    @property
+    def sendings(self) -> Sendings:
+        """What is to be sent to webhook endpoints."""
         ...
 
     @property

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.credentials import Credentials
+from wallet.application.event_log import EventLog
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
 from wallet.application.log_in import LogIn
@@ -16,6 +18,7 @@ from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
 from wallet.application.wallets import WalletKeeping
+from wallet.application.webhooks import WebhookEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class UseCases:
     people: People
     credentials: Credentials
     log_in: LogIn
+    api_keys: ApiKeyKeeping
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers
@@ -36,3 +40,5 @@ class UseCases:
     idempotency_keys: IdempotencyKeys
     proofs: Proofs
     staff_side: StaffSide
+    webhooks: WebhookEndpoints
+    event_log: EventLog

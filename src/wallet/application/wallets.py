@@ -31,6 +31,7 @@ async def open_wallet(
     await work.wallets.add_system_accounts(system_accounts(currency), now)
     account = Account(id=wallet_id, currency=currency, purpose=Purpose.WALLET, owner_id=owner_id)
     await work.wallets.open(account, now)
+    await work.webhooks.follow(owner_id, wallet_id)
     facts = {"wallet_id": str(wallet_id), "currency": currency}
     await work.events.add(Event(event_id, owner_id, "wallet.opened", facts, now))
 

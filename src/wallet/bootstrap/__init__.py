@@ -10,6 +10,7 @@ from wallet.bootstrap.commands import (
     create_admin,
     give_role,
     leave_safe_mode,
+    listen,
     migrate_down,
     migrate_up,
     migration_status,
@@ -19,9 +20,11 @@ from wallet.bootstrap.commands import (
 )
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, database, serve
 from wallet.bootstrap.worker import application
+from wallet.infrastructure.listening import Login
 
 __all__ = [
     "DatabaseAddresses",
+    "Login",
     "MigrationCommand",
     "StartFailed",
     "application",
@@ -29,6 +32,7 @@ __all__ = [
     "database",
     "give_role",
     "leave_safe_mode",
+    "listen",
     "migrate_down",
     "migrate_up",
     "migration_status",

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import multiprocessing
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -23,7 +24,9 @@ from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
 from wallet.domain.staff import command_line
 from wallet.domain.users import Role
+from wallet.domain.webhooks import SECRET_SIZE, secret_of
 from wallet.infrastructure.identifiers import new_id, utc_now
+from wallet.infrastructure.listening import Listener, ListenFailed, Login
 from wallet.infrastructure.postgres import migrations
 from wallet.infrastructure.postgres.pool import create_pool
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
@@ -237,6 +240,25 @@ async def _migrated(addresses: DatabaseAddresses) -> None:
         await migrations.migrate_up(addresses.owner_url, service_role=addresses.service_role)
     except migrations.MigrationFailed as error:
         raise StartFailed(str(error)) from error
+
+
+async def listen(
+    service_url: str,
+    forward_to: str,
+    login: Login,
+    *,
+    secret: str | None,
+    types: Sequence[str],
+    after: str,
+    say: Callable[[str], None],
+) -> None:
+    """Forward somebody's events to a server of theirs until cancelled; raise `StartFailed`."""
+    try:
+        key = os.urandom(SECRET_SIZE) if secret is None else secret_of(secret)
+        listener = Listener(service_url, forward_to, login, key, say, types, after)
+        await listener.run()
+    except (ListenFailed, ValueError) as error:
+        raise StartFailed(str(error)) from None
 
 
 def openapi_document() -> dict[str, Any]:

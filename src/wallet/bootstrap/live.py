@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from wallet.application.live import LiveHub
 from wallet.application.revocations import Revocations
+from wallet.application.webhook_relay import WebhookRelay
 from wallet.bootstrap.ground import Ground
 from wallet.domain.ledger import Book
 from wallet.infrastructure.identifiers import utc_now
@@ -20,8 +21,10 @@ class LiveParts:
     announce: Callable[[Book], None]
 
 
-def live_parts(ground: Ground, database_url: str, revocations: Revocations) -> LiveParts:
-    """Build the live half."""
+def live_parts(
+    ground: Ground, database_url: str, revocations: Revocations, relay: WebhookRelay
+) -> LiveParts:
+    """Build the live half; what was booked is told to the webhooks' relay as well."""
     hub = LiveHub(
         unit_of_work=ground.reading,
         clock=utc_now,
@@ -31,7 +34,7 @@ def live_parts(ground: Ground, database_url: str, revocations: Revocations) -> L
     hints = Hints(database_url, hear=hub.hint, wants=lambda: hub.is_watched)
 
     def announce(book: Book) -> None:
-        if not (hub.is_watched or hints.others_listen):
+        if not (hub.is_watched or hints.others_listen or relay.is_watched):
             return
         versions = {
             account.id: account.version
@@ -40,5 +43,6 @@ def live_parts(ground: Ground, database_url: str, revocations: Revocations) -> L
         }
         hub.hint(versions)
         hints.tell(versions)
+        relay.hint(versions)
 
     return LiveParts(hub, hints, announce)

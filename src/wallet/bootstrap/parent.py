@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from wallet.bootstrap.people import signing_keys
+from wallet.bootstrap.webhooks import secret_box
 from wallet.infrastructure.embedded_postgres import (
     EmbeddedPostgres,
     EmbeddedPostgresFailed,
@@ -21,6 +22,7 @@ from wallet.infrastructure.embedded_postgres import (
 from wallet.infrastructure.postgres.durability import NotDurable, check_durability
 from wallet.infrastructure.postgres.migrations import MigrationFailed, migrate_up
 from wallet.infrastructure.security.keys import SigningKeyInvalid
+from wallet.infrastructure.security.secret_box import EncryptionKeyInvalid
 from wallet.infrastructure.telemetry import prepare_metrics_directory
 from wallet.infrastructure.web_server import AddressInUse, Serving, unwind_on_termination
 from wallet.infrastructure.web_server import serve as serve_web
@@ -135,7 +137,8 @@ async def _prepare(settings: Settings, addresses: DatabaseAddresses) -> None:
 def _check_key(settings: Settings, directory: Path) -> None:
     try:
         signing_keys(settings, directory)
-    except (SigningKeyInvalid, OSError) as error:
+        secret_box(settings, directory)
+    except (SigningKeyInvalid, EncryptionKeyInvalid, OSError) as error:
         raise StartFailed(str(error)) from error
 
 

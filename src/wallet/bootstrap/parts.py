@@ -10,6 +10,7 @@ from typing import Any
 from wallet.application.activity import Activity
 from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
+from wallet.application.key_authentication import NOTE_EVERY_S
 from wallet.application.live import LOOK_EVERY_S
 from wallet.application.proofs import Proofs
 from wallet.application.staff import Staff
@@ -22,6 +23,7 @@ from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
 from wallet.bootstrap.proofs import proof_work, safe_mode_of
 from wallet.bootstrap.staff import staff_side, tallying
+from wallet.bootstrap.webhooks import WebhookParts, webhook_parts
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.mail import FileMailer
@@ -80,7 +82,9 @@ async def running_parts(
         )
         ground = Ground(settings, directory, pool, reading_pool, stack, log, report)
         people = people_parts(ground)
-        live = live_parts(ground, database_url, people.revocations)
+        webhook_pool = await _pool(stack, database_url, size_max=2)
+        webhooks = webhook_parts(ground, webhook_pool, people, metrics)
+        live = live_parts(ground, database_url, people.revocations, webhooks.relay)
         safe_mode = safe_mode_of(ground, metrics, log_error)
         money = money_parts(
             ground,
@@ -91,13 +95,13 @@ async def running_parts(
             announce=live.announce,
             safe_mode=safe_mode,
         )
-        _keep_house(ground, people, money, live, metrics, Janitor(database_url))
+        _keep_house(ground, people, money, live, webhooks, metrics, Janitor(database_url))
         proof_pool = await _pool(stack, database_url, size_max=2)
         audit_pool = await _pool(stack, database_url, size_max=1, role=VERIFIER)
         for work in proof_work(ground, proof_pool, audit_pool, people, money, safe_mode):
             _start(stack, work)
         _start(stack, tallying(ground).run())
-        use_cases = _use_cases(ground, people, money, live, metrics)
+        use_cases = _use_cases(ground, people, money, live, webhooks, metrics)
 
         async def ready() -> Mapping[str, str]:
             books = "ok" if safe_mode.current is None else "safe-mode"
@@ -107,12 +111,18 @@ async def running_parts(
 
 
 def _use_cases(
-    ground: Ground, people: PeopleParts, money: MoneyParts, live: LiveParts, metrics: Metrics
+    ground: Ground,
+    people: PeopleParts,
+    money: MoneyParts,
+    live: LiveParts,
+    webhooks: WebhookParts,
+    metrics: Metrics,
 ) -> UseCases:
     return UseCases(
         people=people.people,
         credentials=people.credentials,
         log_in=people.log_in,
+        api_keys=people.api_keys,
         recipients=people.recipients,
         wallets=WalletKeeping(
             unit_of_work=ground.unit_of_work, reading=ground.reading, new_id=new_id, clock=utc_now
@@ -128,6 +138,8 @@ def _use_cases(
         idempotency_keys=IdempotencyKeys(ground.reading),
         proofs=Proofs(unit_of_work=ground.reading, signer=people.signer, clock=utc_now),
         staff_side=staff_side(ground, people, money, metrics),
+        webhooks=webhooks.endpoints,
+        event_log=webhooks.event_log,
     )
 
 
@@ -142,6 +154,7 @@ def _keep_house(
     people: PeopleParts,
     money: MoneyParts,
     live: LiveParts,
+    webhooks: WebhookParts,
     metrics: Metrics,
     janitor: Janitor,
 ) -> None:
@@ -152,6 +165,7 @@ def _keep_house(
         metrics.flush()
         metrics.queue_depth(money.coalescer.queue_length)
         metrics.live_streams(live.hub.streams_count)
+        metrics.webhook_endpoints_busy(webhooks.relay.runs_count)
         idle = sum(pool.get_idle_size() for pool in pools)
         metrics.pool(sum(pool.get_size() for pool in pools) - idle, idle)
 
@@ -159,8 +173,10 @@ def _keep_house(
         people.revocations.run(),
         live.hub.run(),
         live.hints.run(),
+        webhooks.relay.run(),
         repeat(live.hub.look, every_s=LOOK_EVERY_S, report=ground.report),
         repeat(money.top_ups.resume_pending, every_s=RESUME_EVERY_S, report=ground.report),
+        repeat(people.key_authentication.note_uses, every_s=NOTE_EVERY_S, report=ground.report),
         repeat(janitor.prune, every_s=PRUNE_EVERY_S, report=ground.report),
         repeat(sample, every_s=SAMPLE_EVERY_S, report=ground.report),
     ):

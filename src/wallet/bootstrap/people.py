@@ -1,13 +1,17 @@
-"""The half of the application that is about people: accounts, sessions, tokens and mail."""
+"""The half of the application that is about people: accounts, sessions, tokens, keys and mail."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from wallet.application.account_mail import AccountMail
+from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
 from wallet.application.credentials import Credentials
+from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.limits import PeopleLimits
 from wallet.application.log_in import LogIn
 from wallet.application.password_checks import PasswordChecks
@@ -39,12 +43,15 @@ class PeopleParts:
     people: People
     credentials: Credentials
     log_in: LogIn
+    api_keys: ApiKeyKeeping
+    key_authentication: KeyAuthentication
     recipients: Recipients
     staff: Staff
     revocations: Revocations
     tokens: JwtTokens
     mailbox: FileMailer | None
     signer: Es256Signer
+    mail: AccountMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class _Tools:
     background: Background
     mail: AccountMail
     revocations: Revocations
+    key_authentication: KeyAuthentication
     tokens: JwtTokens
     signer: Es256Signer
 
@@ -67,18 +75,20 @@ def people_parts(ground: Ground) -> PeopleParts:
     mailer = _mailer(ground)
     tools = _tools(ground, mailer)
     people = _people(ground, tools)
+    recipients = Recipients(unit_of_work=ground.reading, guards=tools.guards, limits=tools.limits)
     return PeopleParts(
         people=people,
         credentials=_credentials(ground, tools),
         log_in=_log_in(ground, tools),
-        recipients=Recipients(
-            unit_of_work=ground.reading, guards=tools.guards, limits=tools.limits
-        ),
+        api_keys=_api_keys(ground, tools, recipients),
+        key_authentication=tools.key_authentication,
+        recipients=recipients,
         staff=Staff(unit_of_work=ground.unit_of_work, people=people, clock=utc_now, new_id=new_id),
         revocations=tools.revocations,
         tokens=tools.tokens,
         mailbox=mailer if isinstance(mailer, FileMailer) else None,
         signer=tools.signer,
+        mail=tools.mail,
     )
 
 
@@ -110,6 +120,7 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
     ground.stack.callback(hasher.close)
     guards, limits = PostgresGuards(ground.pool), _limits(settings)
     keys = signing_keys(settings, ground.directory)
+    revocations = Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report)
     return _Tools(
         guards=guards,
         limits=limits,
@@ -124,13 +135,45 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
             new_secret=new_secret,
             public_url=settings.public_url,
         ),
-        revocations=Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report),
+        revocations=revocations,
+        key_authentication=_key_authentication(ground, revocations),
         tokens=JwtTokens(
             keys=keys,
             issuer=settings.public_url,
             audience=AUDIENCE,
         ),
         signer=Es256Signer(keys),
+    )
+
+
+def _key_authentication(ground: Ground, revocations: Revocations) -> KeyAuthentication:
+    keys = KeyAuthentication(
+        unit_of_work=ground.unit_of_work,
+        reading=ground.reading,
+        revocations=revocations,
+        clock=utc_now,
+    )
+
+    async def note_last_uses() -> None:
+        # It is no more than a help to the owner: an outage must not keep a process from ending.
+        with suppress(Exception):
+            await keys.note_uses()
+
+    ground.stack.push_async_callback(note_last_uses)
+    return keys
+
+
+def _api_keys(ground: Ground, tools: _Tools, recipients: Recipients) -> ApiKeyKeeping:
+    return ApiKeyKeeping(
+        unit_of_work=ground.unit_of_work,
+        reading=ground.reading,
+        guards=tools.guards,
+        find_recipients=recipients.find_many,
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_id=new_id,
+        random_bytes=os.urandom,
+        limits=tools.limits,
     )
 
 
@@ -175,7 +218,10 @@ def _log_in(ground: Ground, tools: _Tools) -> LogIn:
         password_checks=tools.checks,
         tokens=tools.tokens,
         authentication=Authentication(
-            tokens=tools.tokens, revocations=tools.revocations, clock=utc_now
+            tokens=tools.tokens,
+            revocations=tools.revocations,
+            clock=utc_now,
+            keys=tools.key_authentication,
         ),
         revocations=tools.revocations,
         clock=utc_now,

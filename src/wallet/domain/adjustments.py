@@ -135,6 +135,7 @@ class RequestAdjustment:
     details: None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet."""
@@ -180,6 +181,7 @@ class BookAdjustment:
     details: None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet and this batch's system account."""

@@ -128,6 +128,7 @@ class RequestTopUp:
     details: None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet."""
@@ -171,6 +172,7 @@ class SettleTopUp:
     funding_id: UUID
     details: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet and this batch's system account."""
@@ -211,6 +213,7 @@ class DeclineTopUp:
     reason: str
     details: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallet, whose lock guards the funding."""

@@ -78,6 +78,7 @@ class RefundTransfer:
     details: Details | None = None
     funding_id: None = None
     parts: None = None
+    api_key_id: None = None
 
     def account_ids(self, stripe: int) -> Sequence[UUID]:
         """Return the wallets of payee and payer."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol, Self
 from uuid import UUID
 
+from wallet.domain.api_keys import Grant
 from wallet.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
 
 ACCESS_LIFETIME_MAX = timedelta(minutes=15)
@@ -86,10 +87,21 @@ class SessionNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking, as an access token shows it; what they may do is read from the database."""
+    """Who is asking, as a credential shows it; what people may do is read from the database.
+
+    A person who has logged in comes without a grant. A machine comes with what its API key grants,
+    and `session_id` is then the id of the secret it sent: that is what is revoked.
+    """
 
     user_id: UUID
     session_id: UUID
+    grant: Grant | None = None
+
+    @property
+    def spending_key_id(self) -> UUID | None:
+        """The API key under whose spending rule payments are made, if it is one with a rule."""
+        grant = self.grant
+        return None if grant is None or not grant.spends else grant.api_key_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class CreateTransferBatch:
     header: Header
     actor_id: UUID
     parts: Parts
+    api_key_id: UUID | None = None
     details: None = None
     funding_id: None = None
 

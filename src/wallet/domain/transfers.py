@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from wallet.domain.errors import Forbidden, Invalid, NotFound, Rejected
+from wallet.domain.errors import Forbidden, Invalid, NotFound, Rejected, WalletError
 from wallet.domain.journal import Details, Posting
 from wallet.domain.ledger import Book, Change, Decision, Header
+from wallet.domain.spending import Spending, SpendingWalletOther
 
 NOTE_LENGTH_MAX = 500
 REFERENCE_LENGTH_MAX = 100
@@ -57,12 +58,13 @@ class CreateTransfer:
 
     A `counterparty_id` of None is a recipient without a wallet in this currency, and without its
     owner one that does not exist: that is decided like everything else, so that a repeated key gets
-    the same refusal.
+    the same refusal. With an `api_key_id` it is paid under the spending rule of that key.
     """
 
     header: Header
     actor_id: UUID
     details: Details | None = None
+    api_key_id: UUID | None = None
     funding_id: None = None
     parts: None = None
 
@@ -86,6 +88,12 @@ class CreateTransfer:
         if header.counterparty_id is None:
             return RecipientHasNoWallet(currency=header.currency)
         target = book.account(header.counterparty_id)
+        spending: Spending | None = None
+        if self.api_key_id is not None:
+            found = self._spending(book, self.api_key_id, header.counterparty_owner_id)
+            if isinstance(found, WalletError):
+                return found
+            spending = found
         refusal = source.refuse_debit(header.amount) or target.refuse_credit(header.amount)
         if refusal is not None:
             return refusal
@@ -93,5 +101,15 @@ class CreateTransfer:
             (
                 Posting(source.id, -header.amount, counterparty_id=target.id),
                 Posting(target.id, header.amount, counterparty_id=source.id),
-            )
+            ),
+            spending=spending,
         )
+
+    def _spending(self, book: Book, api_key_id: UUID, payee_id: UUID) -> Spending | WalletError:
+        """Return what the key has spent after this transfer, or why it may not make it."""
+        known = book.spendings.get((self.header.account_id, api_key_id))
+        if known is None:
+            return SpendingWalletOther(currency=self.header.currency)
+        now = known.at(book.booked_at)
+        refusal = now.refuse(self.header.amount, payee_id, book.booked_at)
+        return now.paid(self.header.amount) if refusal is None else refusal

@@ -23,13 +23,16 @@ from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import bearer_token, current_person
 from wallet.api.fields import JsonObject
+from wallet.api.key_scopes import require_access
 from wallet.api.middleware import current_request_id
 from wallet.api.money import BALANCE_EXAMPLE, SIGNED_IN
 from wallet.api.problems import ValidationFailed, problem, problem_responses
 from wallet.api.routes.transactions import TRANSACTION_EXAMPLE
 from wallet.api.state import use_cases
+from wallet.application.key_authentication import NEVER
 from wallet.application.live import EXPIRED, REVOKED, LiveHub, Stream, StreamEnded
-from wallet.domain.errors import Invalid, Unauthenticated, WalletError
+from wallet.domain.errors import Forbidden, Invalid, Unauthenticated, WalletError
+from wallet.domain.events import type_of
 from wallet.domain.history import Line
 from wallet.domain.live import (
     LastEventIdInvalid,
@@ -38,6 +41,7 @@ from wallet.domain.live import (
     positions_of,
 )
 from wallet.domain.sessions import Principal, SessionRevoked, TokenExpired
+from wallet.domain.spending import ApiKeyExpired, ApiKeyRevoked
 from wallet.domain.wallets import WalletNotFound
 
 router = APIRouter(tags=["Live"], route_class=BoundedRoute)
@@ -52,9 +56,11 @@ HEARTBEAT_S = 15.0
 EVENT_IDS_LENGTH_MAX = 8_000
 WALLETS_MAX = 200
 
-CLOSED_MALFORMED, CLOSED_UNAUTHENTICATED, CLOSED_SLOW, CLOSED_REFUSED = 4400, 4401, 4408, 4429
+CLOSED_MALFORMED, CLOSED_UNAUTHENTICATED, CLOSED_FORBIDDEN = 4400, 4401, 4403
+CLOSED_SLOW, CLOSED_REFUSED = 4408, 4429
 CLOSED_RESTART, CLOSED_GONE = 1012, 1001
 _ENDS: Mapping[str, type[WalletError]] = {EXPIRED: TokenExpired, REVOKED: SessionRevoked}
+_ENDS_OF_KEYS: Mapping[str, type[WalletError]] = {EXPIRED: ApiKeyExpired, REVOKED: ApiKeyRevoked}
 
 
 class MessageInvalid(Invalid):
@@ -79,6 +85,8 @@ def event_of(line: Line) -> dict[str, Any]:
     return {
         "type": "entry",
         "id": entry.event_id,
+        "event_type": type_of(entry),
+        "timestamp": answers.moment(entry.booked_at),
         "balance": answers.balance_after(entry),
         "transaction": answers.line(line) if entry.posted_delta else None,
     }
@@ -89,8 +97,18 @@ def ready(stream: Stream) -> dict[str, Any]:
     return {
         "type": "ready",
         "balances": [answers.balance(wallet) for wallet in stream.wallets],
-        "expires_at": answers.moment(stream.expires_at),
+        "expires_at": _end(stream.expires_at),
     }
+
+
+def _end(expires_at: datetime) -> str | None:
+    return None if expires_at == NEVER else answers.moment(expires_at)
+
+
+def _error_of(stream: Stream | None, reason: str) -> type[WalletError] | None:
+    """Return what the end of a stream is told as; a closing process tells nothing."""
+    machine = stream is not None and stream.principal.grant is not None
+    return (_ENDS_OF_KEYS if machine else _ENDS).get(reason)
 
 
 def problem_event(error: WalletError, *, instance: str) -> dict[str, Any]:
@@ -119,9 +137,11 @@ async def live(socket: WebSocket) -> None:
     except TimeoutError:
         await _closed(socket, CLOSED_SLOW, None)
     except StreamEnded as end:
-        await _ended(socket, end.reason)
+        await _ended(socket, stream, end.reason)
     except Unauthenticated as error:
         await _closed(socket, CLOSED_UNAUTHENTICATED, error)
+    except Forbidden as error:
+        await _closed(socket, CLOSED_FORBIDDEN, error)
     except Invalid as error:
         await _closed(socket, CLOSED_MALFORMED, error)
     except WalletError as error:
@@ -136,6 +156,10 @@ async def _subscribed(socket: WebSocket, hub: LiveHub) -> Stream:
     principal, expires_at = await _authenticated(socket, message.access_token)
     socket.app.state.throughput.require(principal.user_id, monotonic())
     socket.scope["state"]["person_id"] = principal.user_id
+    if principal.grant is not None:
+        socket.scope["state"]["api_key_id"] = principal.grant.api_key_id
+    # What moves is the same by either way.
+    require_access(principal, "streamEvents")
     wallet_ids = None
     if message.wallet_ids is not None:
         try:
@@ -193,7 +217,7 @@ async def _listen(socket: WebSocket, stream: Stream) -> None:
         if principal != stream.principal:
             raise MessageInvalid
         stream.extend(expires_at)
-        await _send(socket, {"type": "extended", "expires_at": answers.moment(expires_at)})
+        await _send(socket, {"type": "extended", "expires_at": _end(expires_at)})
 
 
 async def _send(socket: WebSocket, document: Mapping[str, Any]) -> None:
@@ -201,8 +225,8 @@ async def _send(socket: WebSocket, document: Mapping[str, Any]) -> None:
         await socket.send_text(orjson.dumps(document).decode())
 
 
-async def _ended(socket: WebSocket, reason: str) -> None:
-    error = _ENDS.get(reason)
+async def _ended(socket: WebSocket, stream: Stream | None, reason: str) -> None:
+    error = _error_of(stream, reason)
     if error is None:
         await _closed(socket, CLOSED_RESTART, None)
     else:
@@ -253,6 +277,8 @@ EVENTS_EXAMPLE = (
         {
             "type": "entry",
             "id": f"{BALANCE_EXAMPLE['wallet_id']}:2",
+            "event_type": "transfer.sent",
+            "timestamp": TRANSACTION_EXAMPLE["booked_at"],
             "balance": BALANCE_EXAMPLE,
             "transaction": TRANSACTION_EXAMPLE,
         }
@@ -371,7 +397,7 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": content, "more_body": True})
 
     async def _end(self, send: Send, reason: str) -> None:
-        error = _ENDS.get(reason)
+        error = _error_of(self._stream, reason)
         last = b""
         if error is not None:
             last = _event(problem_event(error(), instance="/live/events"), "problem", None)

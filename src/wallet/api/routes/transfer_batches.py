@@ -76,7 +76,7 @@ class TransferBatchBody(Body):
     def to_request(self, person: Principal) -> TransferBatchRequest:
         """Return what the payer asks for."""
         transfers = [transfer.to_request(person) for transfer in self.transfers]
-        return TransferBatchRequest(person.user_id, transfers, self.atomic)
+        return TransferBatchRequest(person.user_id, transfers, self.atomic, person.spending_key_id)
 
 
 class TransferResult(Answer):

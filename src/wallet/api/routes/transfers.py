@@ -113,6 +113,7 @@ class TransferFields(Body):
             note=self.note,
             reference=self.reference,
             metadata=self.metadata,
+            api_key_id=person.spending_key_id,
         )
 
 

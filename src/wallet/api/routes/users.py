@@ -25,6 +25,7 @@ from wallet.api.people_fields import (
     profile_document,
 )
 from wallet.api.problems import ValidationFailed, problem_responses
+from wallet.api.routes.api_keys import api_key_document
 from wallet.api.state import use_cases
 from wallet.application.directory import Recipient
 from wallet.application.people import Export, People, Profile, SignUp
@@ -167,6 +168,7 @@ EXPORT_EXAMPLE: JsonObject = {
     "profile": PROFILE_EXAMPLE,
     "handles": ["ada"],
     "sessions": [],
+    "api_keys": [],
     "wallets": [],
     "transactions": [],
 }
@@ -181,6 +183,7 @@ class ExportAnswer(Answer):
     profile: JsonObject
     handles: list[str]
     sessions: list[JsonObject]
+    api_keys: list[JsonObject]
     wallets: list[JsonObject]
     transactions: list[JsonObject]
 
@@ -275,7 +278,7 @@ async def close_account(request: Request, body: CloseBody, person: Person) -> Re
     responses=problem_responses(*SIGNED_IN, GuardTripped),
 )
 async def export_data(request: Request, person: Person) -> Response:
-    """Return your profile, handles, sessions, wallets and all of your transactions as one file."""
+    """Return your profile, handles, sessions, API keys, wallets and transactions as one file."""
     people = use_cases(request).people
     export = await people.export(person)
     return StreamingResponse(
@@ -335,6 +338,7 @@ async def _export(people: People, person: Principal, export: Export) -> AsyncIte
         "profile": profile,
         "handles": export.handles,
         "sessions": [session_document(session) for session in export.sessions],
+        "api_keys": [api_key_document(key) for key in export.api_keys],
         "wallets": [answers.wallet_document(wallet) for wallet in export.wallets],
     }
     yield orjson.dumps(head)[:-1] + b',"transactions":['

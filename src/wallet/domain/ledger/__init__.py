@@ -4,7 +4,7 @@
 books are kept.
 """
 
-from wallet.domain.ledger.book import Book, replay
+from wallet.domain.ledger.book import Book, SpendingPlace, replay
 from wallet.domain.ledger.instructions import (
     AccountMissing,
     Change,
@@ -40,6 +40,7 @@ __all__ = [
     "PartsRefused",
     "RefusalForgotten",
     "Result",
+    "SpendingPlace",
     "StaffChange",
     "part_digest",
     "replay",

@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from wallet.domain.audit_trail import Act
     from wallet.domain.funding import Funding
     from wallet.domain.refunds import Refund
+    from wallet.domain.spending import Spending
 
 
 REFUSALS_TOLD_MAX = 20
+
+SpendingPlace = tuple[UUID, UUID]
+"""Account and API key: where a spending is found."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,9 @@ class Book:
     new_refunds: list["Refund"] = field(default_factory=list)
     changed_adjustments: dict[UUID, "Adjustment"] = field(default_factory=dict)
     new_floors: dict[UUID, int] = field(default_factory=dict)
+    spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
+    changed_spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
+    key_payments: list[tuple[SpendingPlace, UUID]] = field(default_factory=list)
     _booked_at_us: int = 0
 
     def __post_init__(self) -> None:
@@ -151,6 +158,9 @@ class Book:
             len(self.outcomes),
             dict(self.fundings),
             dict(self.changed_fundings),
+            dict(self.spendings),
+            dict(self.changed_spendings),
+            len(self.key_payments),
         )
 
     def _undo(self, mark: "_Mark") -> None:
@@ -158,7 +168,9 @@ class Book:
         for outcome in self.outcomes[mark.outcomes :]:
             del self.earlier[outcome.header.key]
         del self.entries[mark.entries :], self.outcomes[mark.outcomes :]
+        del self.key_payments[mark.key_payments :]
         self.fundings, self.changed_fundings = mark.fundings, mark.changed_fundings
+        self.spendings, self.changed_spendings = mark.spendings, mark.changed_spendings
 
     def _accept(self, instruction: Instruction, change: Change) -> Outcome:
         self._check(change)
@@ -173,6 +185,8 @@ class Book:
             self.fundings[funding.id] = self.changed_fundings[funding.id] = funding
         if change.staff is not None:
             self._accept_of_staff(change.staff)
+        if change.spending is not None:
+            self._spend(change.spending, instruction.header.id)
         return Outcome(instruction.header, self.booked_at, entry=own, details=details)
 
     def _accept_of_staff(self, change: StaffChange) -> None:
@@ -187,6 +201,11 @@ class Book:
             self.changed_adjustments[adjustment.id] = adjustment
         for account_id, floor in change.floors.items():
             self.accounts[account_id].floor = self.new_floors[account_id] = floor
+
+    def _spend(self, spending: "Spending", instruction_id: UUID) -> None:
+        place = spending.place
+        self.spendings[place] = self.changed_spendings[place] = spending
+        self.key_payments.append((place, instruction_id))
 
     def _check(self, change: Change) -> None:
         """Assert every rule of the books before anything changes; the CHECKs assert it again."""
@@ -262,6 +281,9 @@ class _Mark:
     outcomes: int
     fundings: dict[UUID, "Funding"]
     changed_fundings: dict[UUID, "Funding"]
+    spendings: dict[SpendingPlace, "Spending"]
+    changed_spendings: dict[SpendingPlace, "Spending"]
+    key_payments: int
 
 
 def _floor(change: Change, account: Account) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wallet.domain.funding import Funding
     from wallet.domain.ledger.book import Book
     from wallet.domain.refunds import Refund
+    from wallet.domain.spending import Spending
 
 
 PART_DOMAIN = b"wallet-part-v1"
@@ -104,6 +105,7 @@ class Change:
     postings: tuple[Posting, ...] = ()
     fundings: tuple["Funding", ...] = ()
     staff: StaffChange | None = None
+    spending: "Spending | None" = None
 
 
 Decision = Change | WalletError
@@ -142,6 +144,11 @@ class Instruction(Protocol):
     @property
     def funding_id(self) -> UUID | None:
         """The funding that must be read under the lock for it, if any."""
+        ...
+
+    @property
+    def api_key_id(self) -> UUID | None:
+        """The spending key that it is asked for with, if any; its parts have the same."""
         ...
 
     @property

@@ -1,15 +1,16 @@
 """Where the books are kept: the repository's protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from wallet.domain.ledger.book import Book
+from wallet.domain.ledger.book import Book, SpendingPlace
 from wallet.domain.ledger.instructions import Key, Outcome
 
 if TYPE_CHECKING:
     from wallet.domain.adjustments import Adjustment
     from wallet.domain.funding import Funding
+    from wallet.domain.spending import Spending
 
 
 class Ledger(Protocol):
@@ -42,6 +43,15 @@ class Ledger(Protocol):
 
     async def adjustments(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, "Adjustment"]:
         """Return the adjustments at these (account id, adjustment id)."""
+        ...
+
+    async def spendings(
+        self, places: Collection[SpendingPlace], *, lock: bool = True
+    ) -> Mapping[SpendingPlace, "Spending"]:
+        """Return the spendings at these places, and keep keys from being revoked meanwhile.
+
+        Without `lock` they are only looked at, for a preview.
+        """
         ...
 
     async def save(self, book: Book) -> bool:

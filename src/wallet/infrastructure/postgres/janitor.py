@@ -23,6 +23,11 @@ DELETE FROM mail_tokens WHERE digest IN (
     SELECT digest FROM mail_tokens WHERE expires_at < now() - interval '1 day' LIMIT $1
 )
 """
+PRUNE_API_KEY_SECRETS = """
+DELETE FROM api_key_secrets WHERE digest IN (
+    SELECT digest FROM api_key_secrets WHERE expires_at < now() - interval '30 days' LIMIT $1
+)
+"""
 PRUNE_GUARDS = """
 DELETE FROM guards WHERE (bucket, window_start) IN (
     SELECT bucket, window_start FROM guards
@@ -35,13 +40,21 @@ DELETE FROM login_delays WHERE account_digest IN (
     WHERE last_failure_at < now() - interval '2 days' LIMIT $1
 )
 """
+PRUNE_DELIVERIES = """
+DELETE FROM webhook_deliveries WHERE (endpoint_id, id) IN (
+    SELECT endpoint_id, id FROM webhook_deliveries
+    WHERE sent_at < now() - interval '15 days' LIMIT $1
+)
+"""
 PRUNES = (
     PRUNE_REFUSED,
     PRUNE_SESSIONS,
     PRUNE_REVOKED,
     PRUNE_MAIL_TOKENS,
+    PRUNE_API_KEY_SECRETS,
     PRUNE_GUARDS,
     PRUNE_DELAYS,
+    PRUNE_DELIVERIES,
 )
 
 

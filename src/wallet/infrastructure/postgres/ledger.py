@@ -1,7 +1,7 @@
 """The books on PostgreSQL: lock in one statement, write in a later one, compare the counts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,12 +12,21 @@ from wallet.domain.adjustments import Adjustment
 from wallet.domain.errors import Rejected, rejection_of
 from wallet.domain.funding import Funding
 from wallet.domain.journal import Details, Entry, Kind, facts_text
-from wallet.domain.ledger import Book, Header, Key, LedgerInvariantBroken, Outcome
+from wallet.domain.ledger import (
+    Book,
+    Header,
+    Key,
+    LedgerInvariantBroken,
+    Outcome,
+    SpendingPlace,
+)
 from wallet.domain.money import Currency
+from wallet.domain.spending import Spending
 from wallet.infrastructure.identifiers import new_id
 from wallet.infrastructure.postgres.errors import translated
 from wallet.infrastructure.postgres.fundings import SAVE_FUNDINGS, funding_of
 from wallet.infrastructure.postgres.pool import Connection, Record
+from wallet.infrastructure.postgres.spendings import read_spendings, save_spendings
 from wallet.infrastructure.postgres.staff_changes import (
     adjustments_at,
     refunded,
@@ -245,6 +254,13 @@ class PostgresLedger:
         with translated():
             return await adjustments_at(self._connection, places)
 
+    async def spendings(
+        self, places: Collection[SpendingPlace], *, lock: bool = True
+    ) -> Mapping[SpendingPlace, Spending]:
+        """Return the spendings at these (account id, API key id)."""
+        with translated():
+            return await read_spendings(self._connection, places, lock=lock)
+
     async def save(self, book: Book) -> bool:
         """Write what the book decided; False if a key was taken by somebody else meanwhile."""
         if not book.outcomes:
@@ -272,6 +288,8 @@ class PostgresLedger:
             await self._save_fundings(book)
             if book.acts:
                 await save_staff_changes(self._connection, book)
+            if book.key_payments:
+                await save_spendings(self._connection, book)
         return True
 
     async def _save_details(self, book: Book) -> None:

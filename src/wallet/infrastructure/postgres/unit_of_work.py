@@ -10,6 +10,7 @@ import asyncpg
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
 from wallet.infrastructure.postgres.adjustments import PostgresAdjustments
+from wallet.infrastructure.postgres.api_keys import PostgresApiKeys
 from wallet.infrastructure.postgres.audit_trail import PostgresAuditTrail
 from wallet.infrastructure.postgres.audits import PostgresAudits
 from wallet.infrastructure.postgres.back_office import PostgresBackOffice
@@ -23,11 +24,13 @@ from wallet.infrastructure.postgres.live import PostgresStreams
 from wallet.infrastructure.postgres.log import PostgresLog
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.safe_mode import PostgresSafeModes
+from wallet.infrastructure.postgres.sendings import PostgresSendings
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
 from wallet.infrastructure.postgres.tallies import PostgresTallies
 from wallet.infrastructure.postgres.users import PostgresUsers
 from wallet.infrastructure.postgres.wallets import PostgresWallets
+from wallet.infrastructure.postgres.webhooks import PostgresWebhooks
 
 
 class PostgresUnitOfWork:
@@ -46,8 +49,11 @@ class PostgresUnitOfWork:
     streams: PostgresStreams
     users: PostgresUsers
     sessions: PostgresSessions
+    api_keys: PostgresApiKeys
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
+    webhooks: PostgresWebhooks
+    sendings: PostgresSendings
     log: PostgresLog
     safe_modes: PostgresSafeModes
     audits: PostgresAudits
@@ -85,8 +91,11 @@ class PostgresUnitOfWork:
         self.streams = PostgresStreams(connection)
         self.users = PostgresUsers(connection)
         self.sessions = PostgresSessions(connection)
+        self.api_keys = PostgresApiKeys(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)
+        self.webhooks = PostgresWebhooks(connection)
+        self.sendings = PostgresSendings(connection)
         self.log = PostgresLog(connection)
         self.safe_modes = PostgresSafeModes(connection)
         self.audits = PostgresAudits(connection)

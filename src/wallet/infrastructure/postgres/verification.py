@@ -13,6 +13,7 @@ from wallet.domain.journal import Entry, Kind, instruction_seal, microseconds
 from wallet.infrastructure.postgres.ledger import details_of
 from wallet.infrastructure.postgres.log_verification import PostgresLogBooks
 from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
+from wallet.infrastructure.postgres.spendings import SPENDING_CHECKS
 from wallet.infrastructure.postgres.staff_verification import (
     ACTS,
     STAFF_CHECKS,
@@ -215,6 +216,7 @@ CROSS_CHECKS: dict[str, str] = {
         WHERE a.version > 0 AND a.head_booked_at > now() - interval '1 hour'
           AND told.account_id IS NULL
     """,
+    **SPENDING_CHECKS,
 }
 
 

@@ -37,10 +37,12 @@ SECRET_WORDS = re.compile(
     r"|(^|[_\-. ])(otp|totp|pin|key|keys|dsn|salt|hash|digest)($|[_\-. ])|apikey|private",
     re.IGNORECASE,
 )
+NOT_SECRET = frozenset({"api_key_id"})
 E_MAIL = re.compile(r"([^\s@\"'<>(),:;=/]{1,64})@([A-Za-z0-9\-]{1,63})((?:\.[A-Za-z0-9\-]{1,63})+)")
 TOKENS = re.compile(
     r"(?i:bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
     r"|eyJ[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)*"
+    r"|(?<![0-9A-Za-z_])wk_[0-9A-Za-z]{16,}"
     r"|(?<=://)[^/\s:@]{1,200}:[^/\s@]{1,200}(?=@)"
 )
 # Their messages speak of the code or of the operating system, never of what a caller sent.
@@ -203,7 +205,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if _means_secret(name):
             event[name] = REDACTED
         elif type(value) is str:
-            if "@" in value or "eyJ" in value or " " in value:
+            if "@" in value or "eyJ" in value or " " in value or "wk_" in value:
                 event[name] = mask(value)
         elif type(value) not in _PLAIN:
             event[name] = _clean(value, 0)
@@ -221,7 +223,7 @@ _PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 @lru_cache(maxsize=1024)
 def _means_secret(name: str) -> bool:
-    return SECRET_WORDS.search(name) is not None
+    return name not in NOT_SECRET and SECRET_WORDS.search(name) is not None
 
 
 def _masked_e_mail(match: re.Match[str]) -> str:

@@ -91,6 +91,18 @@ class Metrics:
             "database_connections", "Connections of the pool.", ("state",), **gauge
         )
         self.streams = Gauge("live_streams", "Live streams that are open.", **gauge)
+        self.webhooks = Counter(
+            "webhook_deliveries", "Requests to webhook endpoints.", ("outcome",), **common
+        )
+        self.webhook_durations = Histogram(
+            "webhook_delivery_duration_seconds",
+            "How long webhook endpoints took to answer.",
+            buckets=SECONDS_BUCKETS,
+            **common,
+        )
+        self.webhook_runs = Gauge(
+            "webhook_endpoints_busy", "Webhook endpoints that are being sent to.", **gauge
+        )
         self.safe_mode_on = Gauge(
             "safe_mode",
             "1 while no money moves because the books are in doubt.",
@@ -149,6 +161,15 @@ class Metrics:
     def live_streams(self, count: int) -> None:
         """Set how many live streams of this process are open."""
         self.streams.set(count)
+
+    def webhook(self, outcome: str, duration_s: float) -> None:
+        """Count one request to a webhook endpoint: its class of status, or a word for a failure."""
+        self.webhooks.labels(outcome).inc()
+        self.webhook_durations.observe(duration_s)
+
+    def webhook_endpoints_busy(self, count: int) -> None:
+        """Set how many endpoints this process is sending to."""
+        self.webhook_runs.set(count)
 
     def guard_refused(self, guard: str) -> None:
         """Count one refusal of a guard or of the throughput limit."""

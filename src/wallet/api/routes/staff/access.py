@@ -1,12 +1,12 @@
 """Who may ask: the one dependency of every staff route, and what all of them may answer."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 
-from wallet.api.dependencies import SCHEME_NAME, authenticated
+from wallet.api.dependencies import SCHEME_NAME, current_person
 from wallet.api.money import SIGNED_IN
 from wallet.api.problems import ValidationFailed
 from wallet.api.state import use_cases
@@ -37,11 +37,8 @@ class StaffWith(SecurityBase):
         self.scheme_name = SCHEME_NAME
 
     async def __call__(self, request: Request) -> StaffMember:
-        """Return who is asking; raise what `authenticated` and `StaffAccess.member` raise."""
-        state: Any = request.app.state
-        principal = await authenticated(
-            request.scope, state.use_cases.log_in.authenticate, state.throughput
-        )
+        """Return who is asking; raise what `current_person` and `StaffAccess.member` raise."""
+        principal = await current_person(request)
         request_id = request.scope["state"].get("request_id")
         return await staff_side(request).access.member(principal, self.right, request_id)
 

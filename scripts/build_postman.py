@@ -1,0 +1,306 @@
+"""Make the Postman collection and its environment from ``openapi.json``.
+
+openapi-to-postmanv2 turns each operation into a request. ``tools/postman/steps.json`` says in which
+order a newcomer sends them, as whom, with what, and what later requests need of the answers; this
+becomes the scripts of the requests. Both files go to ``build/postman/``, which git ignores: they
+are made again from the document in seconds. ``--run`` sends the collection to a service by newman.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.build_assets import BuildError, npm_of_path, npm_of_wheel, run
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / "tools" / "postman"
+STEPS = TOOLS / "steps.json"
+TARGET = ROOT / "build" / "postman"
+COLLECTION = TARGET / "wallet.postman_collection.json"
+ENVIRONMENT = TARGET / "wallet.postman_environment.json"
+DOCUMENT = ROOT / "openapi.json"
+OPTIONS = {
+    "folderStrategy": "Tags",
+    "requestParametersResolution": "Example",
+    "includeAuthInfoInExample": "false",
+    "disableOptionalParameters": "true",
+    "stackLimit": "50",
+}
+RUN_TIMEOUT_S = 300
+TRIES_MAX = 20
+
+Step = Mapping[str, Any]
+Request = dict[str, Any]
+
+# What every run needs before its first request: names that nobody has yet.
+BEGIN = """\
+if (!pm.collectionVariables.get("run")) {
+  pm.collectionVariables.set("run", Date.now().toString(36));
+  pm.collectionVariables.set("payment_key", pm.variables.replaceIn("{{$guid}}"));
+  pm.collectionVariables.set("month", new Date().toISOString().slice(0, 7));
+}"""
+# In development mails are shown; the token stands in a line of its own.
+MAIL = """\
+const url = pm.variables.replaceIn("{{baseUrl}}/dev/mail?recipient=%s");
+function look(tries) {
+  pm.sendRequest(url, (error, answer) => {
+    const mail = error ? undefined : answer.json().items.find((one) => one.subject.includes("%s"));
+    const token = mail && mail.text.match(/^[A-Za-z0-9_-]{43}$/m);
+    if (token) pm.collectionVariables.set("%s", token[0]);
+    else if (tries > 0) setTimeout(() => look(tries - 1), 200);
+  });
+}
+look(%d);"""
+REPEAT = """\
+const tries = Number(pm.collectionVariables.get("tries") || 0);
+if (pm.response.code === %d && tries < %d) {
+  pm.collectionVariables.set("tries", tries + 1);
+  pm.execution.setNextRequest(pm.info.requestId);
+  setTimeout(() => {}, 1000 * Number(pm.response.headers.get("Retry-After") || 1));
+  return;
+}
+pm.collectionVariables.unset("tries");"""
+
+
+def main() -> int:
+    """Build, and send everything if told to; answer the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", metavar="URL", help="send it to this service with newman")
+    parser.add_argument("--receiver", metavar="URL", help="where webhooks are to go")
+    given = parser.parse_args()
+    try:
+        print(build())
+        if given.run:
+            done = sent(given.run, given.receiver)
+            print(done.stdout)
+            return done.returncode
+    except BuildError as error:
+        print(f"build_postman: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build() -> str:
+    """Write collection and environment, and return a line that says so."""
+    install()
+    TARGET.mkdir(parents=True, exist_ok=True)
+    document = json.loads(DOCUMENT.read_text())
+    collection = chained(converted(), document, json.loads(STEPS.read_text()))
+    COLLECTION.write_text(json.dumps(collection, indent=1))
+    ENVIRONMENT.write_text(json.dumps(environment(), indent=1))
+    count = sum(len(chapter["item"]) for chapter in collection["item"])
+    return f"{COLLECTION.relative_to(ROOT)}: {count} requests."
+
+
+def install() -> None:
+    """Install the locked packages, running no code of theirs, unless they are there."""
+    marker = TOOLS / "node_modules" / ".package-lock.json"
+    lock = TOOLS / "package-lock.json"
+    if marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    run(
+        [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        "npm could not install the packages of tools/postman/package-lock.json.",
+        cwd=TOOLS,
+        environment=searching(),
+    )
+
+
+def npm() -> list[str]:
+    """Return the command of npm."""
+    return npm_of_path() or npm_of_wheel()
+
+
+def searching() -> dict[str, str]:
+    """Return an environment in which `node` is found."""
+    path = os.pathsep.join([str(Path(npm()[0]).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path}
+
+
+def converted() -> dict[str, Any]:
+    """Return what openapi-to-postmanv2 makes of the document."""
+    draft = TARGET / "draft.json"
+    options = ",".join(f"{name}={value}" for name, value in OPTIONS.items())
+    program = TOOLS / "node_modules" / ".bin" / "openapi2postmanv2"
+    run(
+        ["node", str(program), "-s", str(DOCUMENT), "-o", str(draft), "-O", options],
+        "The document could not be converted.",
+        environment=searching(),
+    )
+    found: dict[str, Any] = json.loads(draft.read_text())
+    draft.unlink()
+    return found
+
+
+def sent(url: str, receiver: str | None) -> subprocess.CompletedProcess[str]:
+    """Send the collection to a service and return what newman says."""
+    command = ["node", str(TOOLS / "node_modules" / ".bin" / "newman"), "run", str(COLLECTION)]
+    command += ["--environment", str(ENVIRONMENT), "--color", "off"]
+    command += ["--env-var", f"baseUrl={url}"]
+    if receiver:
+        command += ["--env-var", f"receiver_url={receiver}"]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=searching(),
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+        check=False,
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Return the environment: where the service is, and the passwords of the people made up."""
+    values = {
+        "baseUrl": "http://localhost:4000",
+        "receiver_url": "http://localhost:4242/hooks",
+        "password": "violet kettle orbit sandal",
+        "new_password": "seven quiet rivers of amber",
+    }
+    return {
+        "name": "Wallet on this machine",
+        "values": [{"key": key, "value": value, "enabled": True} for key, value in values.items()],
+    }
+
+
+def chained(
+    collection: dict[str, Any], document: Mapping[str, Any], told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the collection in the order of the steps, each with its scripts.
+
+    Raises BuildError for an operation without a step, or a step without an operation.
+    """
+    operations = operations_of(document)
+    requests = {place_of(request): request for request in requests_of(collection)}
+    steps = [step for chapter in told["chapters"] for step in chapter["steps"]]
+    named = {step["operation"] for step in steps} | set(told["leave_out"])
+    if named != set(operations):
+        raise BuildError(
+            f"{STEPS.relative_to(ROOT)} does not fit the document. No step: "
+            f"{sorted(set(operations) - named)}. No operation: {sorted(named - set(operations))}."
+        )
+    chapters = [
+        {
+            "name": chapter["name"],
+            "item": [
+                item(step, requests[operations[step["operation"]][0]], operations)
+                for step in chapter["steps"]
+            ],
+        }
+        for chapter in told["chapters"]
+    ]
+    info = {**collection["info"], "name": "Wallet"}
+    return {"info": info, "item": chapters, "event": [event("prerequest", BEGIN)], "variable": []}
+
+
+def operations_of(document: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return operation id → place (`GET /wallets/:id/balance`) and description."""
+    return {
+        operation["operationId"]: (f"{method.upper()} {colons(path)}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def colons(path: str) -> str:
+    """Return a path as Postman writes it."""
+    return re.sub(r"\{(\w+)\}", r":\1", path)
+
+
+def requests_of(part: Mapping[str, Any]) -> Iterator[Request]:
+    """Yield all requests below a folder."""
+    for inner in part["item"]:
+        if "item" in inner:
+            yield from requests_of(inner)
+        else:
+            yield inner["request"]
+
+
+def place_of(request: Request) -> str:
+    """Return the place of a request as `operations_of` does."""
+    return f"{request['method']} /{'/'.join(request['url']['path'])}"
+
+
+def item(
+    step: Step, request: Request, operations: Mapping[str, tuple[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Return a request of the collection, with what the step gives it and looks for."""
+    operation = operations[step["operation"]][1]
+    headers = [h for h in request["header"] if h["key"] == "Content-Type"]
+    made: Request = {
+        "method": request["method"],
+        "description": operation["description"],
+        "header": headers + named(step.get("headers", {})),
+        "url": {
+            "host": ["{{baseUrl}}"],
+            "path": request["url"]["path"],
+            "variable": named(step.get("path", {})),
+            "query": named(step.get("query", {})),
+        },
+        "auth": auth(step.get("as", "alice_token" if operation.get("security") else "")),
+    }
+    if "body" in step:
+        made["body"] = {"mode": "raw", "raw": json.dumps(step["body"], indent=1)}
+    if "form" in step:
+        made["body"] = {"mode": "urlencoded", "urlencoded": named(step["form"])}
+    events = [event("test", looking(step))]
+    if mail := step.get("mail"):
+        script = MAIL % (mail["to"], mail["subject"], mail["keep"], TRIES_MAX)
+        events.append(event("prerequest", script))
+    name = step.get("name") or operation["summary"]
+    return {"name": name, "request": made, "event": events, "response": []}
+
+
+def named(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return values as Postman lists them."""
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+def auth(token: str) -> dict[str, Any]:
+    """Return whose token is sent; nobody's for ''."""
+    if not token:
+        return {"type": "noauth"}
+    value = {"key": "token", "value": f"{{{{{token}}}}}", "type": "string"}
+    return {"type": "bearer", "bearer": [value]}
+
+
+def looking(step: Step) -> str:
+    """Return the script that looks at the answer and keeps what later requests need."""
+    status = step.get("expect", 200)
+    lines = []
+    if "repeat_at" in step:
+        lines.append(REPEAT % (step["repeat_at"], TRIES_MAX))
+    lines.append(f'pm.test("answers {status}", () => pm.response.to.have.status({status}));')
+    wanted = {**step.get("equal", {}), **dict.fromkeys(step.get("keep", {}).values())}
+    if not wanted:
+        return "\n".join(lines)
+    lines.append("const at = (path) => path.split('.').reduce((v, k) => v[k], pm.response.json());")
+    for path, value in step.get("equal", {}).items():
+        right = json.dumps(value)
+        if isinstance(value, str):
+            right = f"pm.variables.replaceIn({right})"
+        lines.append(
+            f'pm.test("{path} is right", () => pm.expect(at("{path}")).to.equal({right}));'
+        )
+    for name, path in step.get("keep", {}).items():
+        lines.append(f'pm.test("{path} is there", () => pm.expect(at("{path}")).to.exist);')
+        lines.append(f'pm.collectionVariables.set("{name}", at("{path}"));')
+    return "\n".join(lines)
+
+
+def event(listen: str, script: str) -> dict[str, Any]:
+    """Return a script of a request or of the collection."""
+    return {"listen": listen, "script": {"type": "text/javascript", "exec": script.splitlines()}}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
