@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi examples openapi-lint openapi-diff postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -36,14 +36,30 @@ assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place 
 $(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
 	$(BIN)/python scripts/build_assets.py
 
+.PHONY: sdk sdk-build sdk-python sdk-python-build show-sdks show-sdk-python
+sdk: sdk-python sdk-typescript ## Generate both SDKs from openapi.json
+
+sdk-build: sdk-python-build sdk-typescript-build ## Pack both SDKs: a wheel and an npm package
+
+sdk-python: $(VENV)/.installed-dev ## Generate the Python SDK (sdks/python)
+	$(BIN)/python -m scripts.build_python_sdk
+
+sdk-python-build: $(VENV)/.installed-dev ## Generate the Python SDK and pack its wheel into sdks/python/dist
+	$(BIN)/python -m scripts.build_python_sdk --wheel
+
+show-sdks: show-sdk-python show-sdk-typescript ## A month of a small shop with either SDK, written to docs/transcripts
+
+show-sdk-python: $(VENV)/.installed-dev sdk-python ## A month of a small shop with the Python SDK, written to docs/transcripts
+	$(BIN)/python -m scripts.show_sdk_python
+
 run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL
 	@exec $(BIN)/wallet serve
 
 test: $(VENV)/.installed-dev $(ASSETS) ## Run the suite with coverage (on a real, embedded PostgreSQL)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term
 
-test-slow: $(VENV)/.installed-dev $(ASSETS) ## Run what takes long or breaks things on purpose
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.installed-dev $(ASSETS) sdk-python sdk-typescript ## Run what takes long or breaks things on purpose
+	$(BIN)/python -m pytest -m slow tests sdks/python/tests
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -60,6 +76,16 @@ imports: $(VENV)/.installed-dev ## Check the floors (import-linter)
 check: lint types imports test ## What CI runs first (at most 15 minutes on 2 cores)
 
 check-slow: test-slow ## What CI runs next: faults, races over several processes (at most 40 minutes)
+
+.PHONY: sdk-typescript sdk-typescript-build show-sdk-typescript
+sdk-typescript: $(VENV)/.installed ## Build the TypeScript SDK from openapi.json (npm)
+	$(BIN)/python -m scripts.build_typescript_sdk
+
+sdk-typescript-build: $(VENV)/.installed ## Build it and pack it for npm
+	$(BIN)/python -m scripts.build_typescript_sdk --pack
+
+show-sdk-typescript: $(VENV)/.installed ## A month of a small shop, written to docs/transcripts
+	$(BIN)/python -m scripts.show_sdk_typescript
 
 bench: $(VENV)/.installed-dev $(ASSETS) ## Measure the service against PostgreSQL and others (25 minutes; wants wrk)
 	$(BIN)/python -m benchmarks run
@@ -85,6 +111,17 @@ show-statement: $(VENV)/.installed-dev ## Write a month's statement and images o
 openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
 	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
 
+examples: $(VENV)/.installed-dev ## Ask the service everything anew; the document shows what it answers
+	WALLET_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/api/test_examples.py
+	$(MAKE) openapi
+
+openapi-lint: $(VENV)/.installed-dev ## Look over openapi.json with redocly's strict rules
+	$(BIN)/python -m scripts.lint_openapi
+
+BASE ?= HEAD~1
+openapi-diff: $(VENV)/.installed-dev ## Say whether openapi.json breaks clients of the one at BASE=<revision>
+	@$(BIN)/python -m scripts.compare_openapi $(BASE)
+
 postman: $(VENV)/.installed-dev ## Make the Postman collection and environment in build/postman from openapi.json
 	$(BIN)/python -m scripts.build_postman
 
@@ -104,6 +141,8 @@ profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by laye
 lock: $(VENV)/.installed-dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --universal --python-version 3.11 --extra build --extra dev -c requirements.lock --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-dev.lock
+	echo openapi-python-client | $(BIN)/uv pip compile -q --upgrade - --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements-sdk.lock
 
 clean: ## Remove the environment and built files (never the data)
-	rm -rf $(VENV) src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) sdks/python/build sdks/python/dist sdks/python/src/wallet_sdk/_generated sdks/python/src/wallet_sdk/_sync src/wallet/api/static web/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage*
+	cd sdks/typescript && rm -rf node_modules dist build src/generated .built

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.build_assets import BuildError, npm_of_path, npm_of_wheel, run
+from scripts.build_assets import BuildError, run
+from scripts.node_tools import install, program, searching
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools" / "postman"
@@ -90,7 +90,7 @@ def main() -> int:
 
 def build() -> str:
     """Write collection and environment, and return a line that says so."""
-    install()
+    install(TOOLS)
     TARGET.mkdir(parents=True, exist_ok=True)
     document = json.loads(DOCUMENT.read_text())
     collection = chained(converted(), document, json.loads(STEPS.read_text()))
@@ -100,38 +100,13 @@ def build() -> str:
     return f"{COLLECTION.relative_to(ROOT)}: {count} requests."
 
 
-def install() -> None:
-    """Install the locked packages, running no code of theirs, unless they are there."""
-    marker = TOOLS / "node_modules" / ".package-lock.json"
-    lock = TOOLS / "package-lock.json"
-    if marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    run(
-        [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-        "npm could not install the packages of tools/postman/package-lock.json.",
-        cwd=TOOLS,
-        environment=searching(),
-    )
-
-
-def npm() -> list[str]:
-    """Return the command of npm."""
-    return npm_of_path() or npm_of_wheel()
-
-
-def searching() -> dict[str, str]:
-    """Return an environment in which `node` is found."""
-    path = os.pathsep.join([str(Path(npm()[0]).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path}
-
-
 def converted() -> dict[str, Any]:
     """Return what openapi-to-postmanv2 makes of the document."""
     draft = TARGET / "draft.json"
     options = ",".join(f"{name}={value}" for name, value in OPTIONS.items())
-    program = TOOLS / "node_modules" / ".bin" / "openapi2postmanv2"
+    command = [*program(TOOLS, "openapi2postmanv2"), "-s", str(DOCUMENT)]
     run(
-        ["node", str(program), "-s", str(DOCUMENT), "-o", str(draft), "-O", options],
+        [*command, "-o", str(draft), "-O", options],
         "The document could not be converted.",
         environment=searching(),
     )
@@ -142,7 +117,7 @@ def converted() -> dict[str, Any]:
 
 def sent(url: str, receiver: str | None) -> subprocess.CompletedProcess[str]:
     """Send the collection to a service and return what newman says."""
-    command = ["node", str(TOOLS / "node_modules" / ".bin" / "newman"), "run", str(COLLECTION)]
+    command = [*program(TOOLS, "newman"), "run", str(COLLECTION)]
     command += ["--environment", str(ENVIRONMENT), "--color", "off"]
     command += ["--env-var", f"baseUrl={url}"]
     if receiver:

@@ -288,6 +288,8 @@ async def test_a_name_server_that_does_not_answer_holds_one_thread_for_a_name(
         waiting = [asyncio.create_task(resolver("slow.example", 443)) for _ in range(5)]
         await asyncio.sleep(0.05)
         assert await resolver("fast.example", 443) == ["127.0.0.1"]
+        (held,) = [t for t in threading.enumerate() if t.name == "look-up-slow.example"]
+        assert held.daemon, "a process that ends does not wait for it"
         waiting[0].cancel()
         answering.set()
         assert await asyncio.gather(*waiting[1:]) == [["127.0.0.1"]] * 4

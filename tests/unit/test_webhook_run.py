@@ -454,14 +454,28 @@ async def test_a_hint_reaches_the_endpoint_without_a_look(town: Town) -> None:
         await town.settled(relay)
         relay._look_at_s += 3_600
         await town.pay(1)
-        relay.hint([ALICES, uuid4()])
+        relay.hint({ALICES, uuid4()})
         async with asyncio.timeout(2):
             while not town.sent:
                 await asyncio.sleep(0.005)
     assert town.ids() == alices(2)
 
 
+async def test_an_account_that_nobody_follows_wakes_nobody_a_second_time(town: Town) -> None:
+    await town.endpoint()
+    async with town.relaying() as relay:
+        await town.settled(relay)
+        relay._look_at_s += 3_600
+        relay.hint({BOBS})
+        await asyncio.sleep(0.1)
+        relay.hint({BOBS})
+        assert not relay._wake.is_set()
+        relay.poke()
+        relay.hint({BOBS})
+        assert BOBS in relay._heard, "somebody has just made an endpoint: it may be his"
+
+
 async def test_nothing_is_kept_of_hints_while_nobody_wants_webhooks(town: Town) -> None:
     relay = WebhookRelay(town.post, reading=town.unit_of_work)
-    relay.hint([ALICES])
+    relay.hint({ALICES})
     assert not relay._heard

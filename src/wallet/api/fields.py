@@ -100,7 +100,7 @@ Instant = Annotated[
     datetime,
     BeforeValidator(instant_of),
     Field(
-        json_schema_extra={"type": "string", "examples": ["2026-11-01", "2026-11-22T12:00:00Z"]},
+        json_schema_extra={"type": "string", "examples": ["2026-11-22T12:00:00Z"]},
     ),
 ]
 UserId = Annotated[UUID, Strict(strict=False)]

@@ -71,10 +71,12 @@ class EdgeOptions:
         "Authorization",
         "Content-Type",
         "Idempotency-Key",
+        "Last-Event-ID",
         "X-CSRF-Token",
         "X-Request-ID",
     )
     cors_exposed_headers: Collection[str] = (
+        "Content-Disposition",
         "Idempotency-Key",
         "Idempotency-Key-Generated",
         "Idempotent-Replayed",

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from wallet.api.examples import complete_examples, show_recorded
 from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
     AddressTooLong,
@@ -111,6 +112,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["webhooks"].values():
         # A receiver of ours answers with a status and owes us no validation.
         operations["post"]["responses"] = {"2XX": {"description": "You have taken the event."}}
+        operations["post"]["security"] = []  # It shows by its signature who sends it.
     for operations in document["paths"].values():
         for operation in operations.values():
             responses = operation["responses"]
@@ -126,6 +128,11 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 }
             if "security" in operation:
                 document_access(operation)
+            show_recorded(operation)
+            # Said of those that want nobody, too.
+            operation.setdefault("security", [])
             operation["responses"] = dict(sorted(responses.items()))
     document["components"]["securitySchemes"][SCHEME_NAME] = scheme()
-    return complete_openapi(document)
+    document = complete_openapi(document)
+    complete_examples(document["components"]["schemas"])
+    return document

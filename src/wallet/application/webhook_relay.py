@@ -7,7 +7,7 @@ have something due are leased one by one, so that processes share them.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Set
 from contextlib import suppress
 from random import Random
 from uuid import UUID
@@ -49,10 +49,13 @@ class WebhookRelay:
         """How many endpoints this process sends to just now."""
         return len(self._runs)
 
-    def hint(self, account_ids: Iterable[UUID]) -> None:
+    def hint(self, account_ids: Set[UUID]) -> None:
         """Hear that accounts have changed; costs little, and never waits."""
-        if self.is_watched and len(self._heard) < HEARD_MAX:
-            self._heard.update(account_ids)
+        if not self.is_watched:
+            return
+        news = account_ids - self._unfollowed
+        if news and len(self._heard) < HEARD_MAX:
+            self._heard |= news
             self._wake.set()
 
     def poke(self) -> None:
@@ -87,7 +90,7 @@ class WebhookRelay:
         self._wake.clear()
 
     async def _round(self) -> None:
-        heard, self._heard = self._heard - self._unfollowed, set()
+        heard, self._heard = self._heard, set()
         due = await self._raise(heard)
         loop = asyncio.get_running_loop()
         began_s = loop.time()

@@ -43,6 +43,6 @@ def live_parts(
         }
         hub.hint(versions)
         hints.tell(versions)
-        relay.hint(versions)
+        relay.hint(versions.keys())
 
     return LiveParts(hub, hints, announce)

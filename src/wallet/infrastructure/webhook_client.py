@@ -8,9 +8,11 @@ later changes nothing.
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 
 import h11
@@ -34,36 +36,56 @@ class NotPublic(OSError):
 
 
 class Resolver:
-    """Looks names up in threads of its own, one for a name at a time.
+    """Looks names up in threads, one for a name at a time, and only so many in all.
 
     A name server that does not answer holds a thread for as long as it likes, and no more than one:
-    whoever asks for the same name meanwhile waits for the same answer.
+    whoever asks for the same name meanwhile waits for the same answer. The threads are daemons, so
+    that a process that ends does not wait for them.
     """
 
-    def __init__(self, threads: int = LOOK_UP_THREADS) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="webhook-names")
-        self._asked: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+    def __init__(self, threads_max: int = LOOK_UP_THREADS) -> None:
+        self._turns = asyncio.Semaphore(threads_max)
+        self._asked: dict[tuple[str, int], asyncio.Task[list[str]]] = {}
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a host."""
         place = (host, port)
         asked = self._asked.get(place)
         if asked is None:
-            loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self._threads, _look_up, host, port)
+            asked = asyncio.get_running_loop().create_task(self._ask(host, port))
             self._asked[place] = asked
             asked.add_done_callback(lambda answered: self._answered(place, answered))
         return list(dict.fromkeys(await asyncio.shield(asked)))
 
-    def _answered(self, place: tuple[str, int], answered: "asyncio.Future[list[str]]") -> None:
+    def close(self) -> None:
+        """Wait for no name server any longer."""
+        for asked in list(self._asked.values()):
+            asked.cancel()
+
+    async def _ask(self, host: str, port: int) -> list[str]:
+        async with self._turns:
+            loop = asyncio.get_running_loop()
+            answer: asyncio.Future[list[str]] = loop.create_future()
+
+            def look() -> None:
+                try:
+                    found = _look_up(host, port)
+                except OSError as error:
+                    settle: Callable[[], object] = partial(answer.set_exception, error)
+                else:
+                    settle = partial(answer.set_result, found)
+                # The loop may have ended meanwhile.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(lambda: answer.done() or settle())
+
+            threading.Thread(target=look, name=f"look-up-{host}", daemon=True).start()
+            return await answer
+
+    def _answered(self, place: tuple[str, int], answered: "asyncio.Task[list[str]]") -> None:
         del self._asked[place]
         # Whoever asked may have given up: an error that nobody waits for any more is no news.
         if not answered.cancelled():
             answered.exception()
-
-    def close(self) -> None:
-        """End the threads; one that waits for a name server ends when that has answered."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_up(host: str, port: int) -> list[str]:

@@ -267,13 +267,10 @@ EVENT_SCHEMA: JsonObject = {
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
-EVENTS_EXAMPLE = (
-    "event: ready\n"
-    f"data: {orjson.dumps({'type': 'ready', 'balances': [BALANCE_EXAMPLE]}).decode()}\n\n"
-    f"id: {BALANCE_EXAMPLE['wallet_id']}:2\n"
-    "event: entry\n"
-    "data: "
-    + orjson.dumps(
+EVENT_EXAMPLE: JsonObject = {
+    "id": f"{BALANCE_EXAMPLE['wallet_id']}:2",
+    "event": "entry",
+    "data": orjson.dumps(
         {
             "type": "entry",
             "id": f"{BALANCE_EXAMPLE['wallet_id']}:2",
@@ -282,9 +279,8 @@ EVENTS_EXAMPLE = (
             "balance": BALANCE_EXAMPLE,
             "transaction": TRANSACTION_EXAMPLE,
         }
-    ).decode()
-    + "\n\n"
-)
+    ).decode(),
+}
 
 
 @router.get(
@@ -295,7 +291,7 @@ EVENTS_EXAMPLE = (
     responses={
         200: {
             "description": "A stream of events, for as long as your token is valid.",
-            "content": {"text/event-stream": {"schema": EVENT_SCHEMA, "example": EVENTS_EXAMPLE}},
+            "content": {"text/event-stream": {"schema": EVENT_SCHEMA, "example": EVENT_EXAMPLE}},
         },
         **problem_responses(
             *SIGNED_IN,

@@ -31,7 +31,7 @@ Person = Annotated[Principal, Depends(current_person)]
 ANYBODY = (Interrupted, DeadlineExceeded)
 CURSOR = b"checkpoints"
 SIZE_MAX = 2**53 - 1
-TreeSize = Annotated[int, WholeNumber, Field(ge=1, le=SIZE_MAX)]
+TreeSize = Annotated[int, Field(ge=1, le=SIZE_MAX), WholeNumber]
 
 HASH = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
 KEY_ID = "0X2mZJ1yQk3Vd8bT5rNfWc7hLs9aUe4oPiGxKyMvBtE"
@@ -239,7 +239,8 @@ async def get_receipt(request: Request, id: UUID, person: Person) -> JsonObject:
 
     It shows what the line shows, everything that the entry's hash covers (your balance after it,
     the id of the account on the other side), and that the entry is in the log that checkpoints are
-    signed of. A movement is sealed into the log within seconds; until then this is 503.
+    signed of. A movement is sealed into the log within seconds; until then this is 409, and
+    `Retry-After` says when to ask again.
     """
     return await use_cases(request).proofs.receipt(person.user_id, id)
 
@@ -289,7 +290,7 @@ async def get_latest_checkpoint(request: Request) -> JsonObject:
     responses=problem_responses(*ANYBODY, ValidationFailed, CheckpointNotFound),
 )
 async def get_checkpoint(
-    request: Request, tree_size: Annotated[int, WholeNumber, Path(ge=1, le=SIZE_MAX)]
+    request: Request, tree_size: Annotated[int, Path(ge=1, le=SIZE_MAX), WholeNumber]
 ) -> JsonObject:
     """Return the checkpoint that was made when the log had this many leaves."""
     return checkpoint_document(await use_cases(request).proofs.at(tree_size))

@@ -142,7 +142,7 @@ def _few_words(text: str) -> str:
 KINDS = {kind.word: kind for kind in MOVING_KINDS}
 """What can be a line of history."""
 WholeNumber = BeforeValidator(_digits)
-SearchedAmount = Annotated[int, WholeNumber, Field(ge=1, le=AMOUNT_MAX)]
+SearchedAmount = Annotated[int, Field(ge=1, le=AMOUNT_MAX), WholeNumber]
 
 
 class TransactionsQuery(BaseModel):
