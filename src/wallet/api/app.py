@@ -16,6 +16,7 @@ from wallet.api.documents import documents_router
 from wallet.api.hot_routes import HotRoutes
 from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
 from wallet.api.openapi import install_openapi
+from wallet.api.pages import pages_router
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
     balances,
@@ -123,6 +124,7 @@ def create_app(
         app.include_router(router)
     app.state.takes_passwords_at_oauth = password_grant
     app.include_router(documents_router())
+    app.include_router(pages_router())
     if not options.production:
         app.include_router(development.router)
     install_openapi(app, password_grant=password_grant)
