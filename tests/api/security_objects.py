@@ -13,6 +13,7 @@ PUBLIC = {
     "POST /users": "signUp",
     "POST /users/login": "logIn",
     "POST /users/refresh": "refreshTokens",
+    "POST /session": "beginBrowserSession",
     "POST /password-resets": "requestPasswordReset",
     "POST /password-resets/confirm": "resetPassword",
     "POST /oauth/token": "issueToken",
@@ -43,6 +44,19 @@ OWN = {
     "GET /users/me/export": "exportData",
     "POST /users/me/password": "changePassword",
     "POST /users/me/email-verification": "requestEmailVerification",
+    "GET /users/me/second-factor": "getSecondFactor",
+    "POST /users/me/second-factor": "beginSecondFactor",
+    "DELETE /users/me/second-factor": "disableSecondFactor",
+    "POST /users/me/second-factor/confirm": "confirmSecondFactor",
+    "POST /users/me/second-factor/recovery-codes": "replaceRecoveryCodes",
+    "POST /live/tickets": "issueLiveTicket",
+}
+
+
+# What only a browser's session can ask for; a token does not do.
+BY_COOKIE = {
+    "GET /session": "getBrowserSession",
+    "DELETE /session": "endBrowserSession",
 }
 
 
@@ -62,7 +76,7 @@ NAMED = {
 }
 
 
-INVENTORY = PUBLIC | OWN | NAMED
+INVENTORY = PUBLIC | OWN | BY_COOKIE | NAMED
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

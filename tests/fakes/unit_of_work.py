@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from tests.fakes.browser_sessions import MemoryLiveTickets, MemorySessionCookies
 from tests.fakes.ledger import (
     MemoryEvents,
     MemoryFundings,
@@ -15,6 +16,7 @@ from tests.fakes.ledger import (
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.second_factors import MemorySecondFactors
 
 
 class MemoryUnitOfWork:
@@ -25,6 +27,9 @@ class MemoryUnitOfWork:
         self._transaction = MemoryTransaction(store)
         self.users = MemoryUsers(people)
         self.sessions = MemorySessions(people)
+        self.session_cookies = MemorySessionCookies(people)
+        self.live_tickets = MemoryLiveTickets(people)
+        self.second_factors = MemorySecondFactors(people)
         self.mail_tokens = MemoryMailTokens(people)
         self.ledger = MemoryLedger(self._transaction)
         self.wallets = MemoryWallets(self._transaction)

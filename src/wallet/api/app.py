@@ -20,14 +20,17 @@ from wallet.api.pages import pages_router
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
     balances,
+    browser_sessions,
     credentials,
     development,
     health,
     idempotency_keys,
     live,
+    live_tickets,
     oauth,
     problems,
     proofs,
+    second_factors,
     sessions,
     statements,
     top_ups,
@@ -52,11 +55,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     transactions.line_router,
     statements.router,
     live.router,
+    live_tickets.router,
     proofs.router,
     idempotency_keys.router,
     sessions.router,
+    browser_sessions.router,
     users.router,
     credentials.router,
+    second_factors.router,
     oauth.router,
     health.router,
     problems.router,
@@ -123,6 +129,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     app.state.takes_passwords_at_oauth = password_grant
+    app.state.public_url = options.public_url
     app.include_router(documents_router())
     app.include_router(pages_router())
     if not options.production:

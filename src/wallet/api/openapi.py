@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from wallet.api.cookies import document_cookies
+from wallet.api.dependencies import SCHEME_NAME
 from wallet.api.problems import (
     AddressTooLong,
     BodyTooLarge,
@@ -73,7 +75,7 @@ def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
                 tags=TAGS,
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
             )
-            document = _completed(document)
+            document = _completed(document_cookies(document, SCHEME_NAME))
             app.openapi_schema = document_password_grant(document) if password_grant else document
         return app.openapi_schema
 

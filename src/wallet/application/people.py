@@ -166,6 +166,7 @@ class People:
             user = still_confirmed(await work.users.lock(principal.user_id), confirmed)
             await work.wallets.close_all(user.id, now)
             await work.users.close(user.closed(now))
+            await work.second_factors.remove(user.id)
             ended = await work.sessions.revoke_all(user.id, now)
             for purpose in MailPurpose:
                 await work.mail_tokens.spend_all(user.id, purpose, now)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from wallet.application.activity import Activity
+from wallet.application.browser_sessions import BrowserSessions, LiveTickets
 from wallet.application.credentials import Credentials
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LiveHub
@@ -10,6 +11,8 @@ from wallet.application.log_in import LogIn
 from wallet.application.people import People
 from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
+from wallet.application.second_factors import SecondFactors
+from wallet.application.staff import Staff
 from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -24,6 +27,10 @@ class UseCases:
     people: People
     credentials: Credentials
     log_in: LogIn
+    browser_sessions: BrowserSessions
+    live_tickets: LiveTickets
+    second_factors: SecondFactors
+    staff: Staff
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers

@@ -12,6 +12,7 @@ from wallet.application.housekeeping import repeat
 from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.live import LOOK_EVERY_S
 from wallet.application.proofs import Proofs
+from wallet.application.second_factors import SecondFactors
 from wallet.application.staff import Staff
 from wallet.application.statements import Statements
 from wallet.application.use_cases import UseCases
@@ -48,6 +49,7 @@ class Parts:
 
     use_cases: UseCases
     staff: Staff
+    second_factors: SecondFactors
     mailbox: FileMailer | None
     ready: Callable[[], Coroutine[Any, Any, Mapping[str, str]]]
 
@@ -101,7 +103,7 @@ async def running_parts(
             books = "ok" if safe_mode.current is None else "safe-mode"
             return {**await database_ready(reading_pool), "books": books}
 
-        yield Parts(use_cases, people.staff, people.mailbox, ready)
+        yield Parts(use_cases, people.staff, people.second_factors, people.mailbox, ready)
 
 
 def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts, live: LiveParts) -> UseCases:
@@ -109,6 +111,10 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts, live: Liv
         people=people.people,
         credentials=people.credentials,
         log_in=people.log_in,
+        browser_sessions=people.browser_sessions,
+        live_tickets=people.live_tickets,
+        second_factors=people.second_factors,
+        staff=people.staff,
         recipients=people.recipients,
         wallets=WalletKeeping(
             unit_of_work=ground.unit_of_work, reading=ground.reading, new_id=new_id, clock=utc_now

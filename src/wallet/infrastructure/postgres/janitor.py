@@ -23,6 +23,11 @@ DELETE FROM mail_tokens WHERE digest IN (
     SELECT digest FROM mail_tokens WHERE expires_at < now() - interval '1 day' LIMIT $1
 )
 """
+PRUNE_TICKETS = """
+DELETE FROM live_tickets WHERE digest IN (
+    SELECT digest FROM live_tickets WHERE expires_at < now() - interval '1 hour' LIMIT $1
+)
+"""
 PRUNE_GUARDS = """
 DELETE FROM guards WHERE (bucket, window_start) IN (
     SELECT bucket, window_start FROM guards
@@ -40,6 +45,7 @@ PRUNES = (
     PRUNE_SESSIONS,
     PRUNE_REVOKED,
     PRUNE_MAIL_TOKENS,
+    PRUNE_TICKETS,
     PRUNE_GUARDS,
     PRUNE_DELAYS,
 )

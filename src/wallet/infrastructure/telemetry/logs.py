@@ -41,6 +41,7 @@ E_MAIL = re.compile(r"([^\s@\"'<>(),:;=/]{1,64})@([A-Za-z0-9\-]{1,63})((?:\.[A-Z
 TOKENS = re.compile(
     r"(?i:bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
     r"|eyJ[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)*"
+    r"|__Host-wallet=[^;\s]*"
     r"|(?<=://)[^/\s:@]{1,200}:[^/\s@]{1,200}(?=@)"
 )
 # Their messages speak of the code or of the operating system, never of what a caller sent.
@@ -203,7 +204,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if _means_secret(name):
             event[name] = REDACTED
         elif type(value) is str:
-            if "@" in value or "eyJ" in value or " " in value:
+            if "@" in value or "eyJ" in value or " " in value or "__Host-" in value:
                 event[name] = mask(value)
         elif type(value) not in _PLAIN:
             event[name] = _clean(value, 0)

@@ -1,0 +1,2 @@
+DROP TABLE live_tickets;
+DROP TABLE session_cookies;
