@@ -1,0 +1,39 @@
+// How both pages begin: styles, the address, and the cache of what the API has answered.
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode, type ReactNode } from "react";
+import { createRoot } from "react-dom/client";
+import { Problem } from "../api/client";
+import "../design/fonts.css";
+import "../design/tokens.css";
+import "../design/base.css";
+import "../design/parts.css";
+import { startRouter } from "./router";
+import { Toasts } from "./ui";
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // What is wrong with the request stays wrong; what is wrong with the line may pass.
+      retry: (count, error) =>
+        count < 3 && error instanceof Problem && (error.status === 0 || error.status >= 500),
+      retryDelay: (count) => 500 * 2 ** count,
+      refetchOnWindowFocus: "always",
+      networkMode: "always",
+    },
+    mutations: { networkMode: "always" },
+  },
+});
+
+export function start(page: string, content: ReactNode): void {
+  startRouter(page);
+  const root = document.getElementById("root");
+  if (root === null) throw new Error("the page has no root");
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        {content}
+        <Toasts />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}
