@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -81,6 +81,9 @@ show-live: $(VENV)/.installed-dev $(ASSETS) ## Watch two listeners on two worker
 
 show-statement: $(VENV)/.installed-dev ## Write a month's statement and images of its pages into docs/pictures
 	$(BIN)/python scripts/show_statement.py
+
+openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
+	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

@@ -18,6 +18,7 @@ CONNECTIONS = 64
 WORKERS = (1, 2)
 BATCH_SIZE = 1000
 PGF, PGF_HOT = "pgf", "pgf_hot"
+UNSEALED = {"WALLET_SEALING": "false", "WALLET_AUDIT_ENTRIES_PER_SECOND": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Field:
         return [
             *self._pgbench(PGF, hot=False),
             *self._service(real),
+            *self._unsealed(),
             *self._ordinary(ordinary, hot=False),
             *self._batches(real),
             *self._pgbench(PGF_HOT, hot=True),
@@ -78,6 +80,14 @@ class Field:
                 title = f"The service, {_of(workers, 'worker')}, {_of(connections, 'connection')}"
                 load = Load("transfers", self.seconds, connections)
                 yield self._http(key, title, PGF, subject, load, workers=workers)
+
+    def _unsealed(self) -> Iterator[Entrant]:
+        subject = real_service(self.place, self.transfers, settings=UNSEALED)
+        for workers in WORKERS:
+            key = f"unsealed_{workers}w_{CONNECTIONS}c"
+            title = f"Without sealing and audit, {_of(workers, 'worker')}, 64 connections"
+            load = Load("transfers", self.seconds, CONNECTIONS)
+            yield self._http(key, title, PGF, subject, load, workers=workers)
 
     def _service_hot(self, subject: Subject) -> Iterator[Entrant]:
         for workers in WORKERS:

@@ -55,6 +55,7 @@ def best(document: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 
 
 _UNIFORM = ("service_1w_64c", "service_2w_64c")
+_UNSEALED = ("unsealed_1w_64c", "unsealed_2w_64c")
 _HOT = ("service_hot_1w_64c", "service_hot_2w_64c")
 _ORDINARY = ("ordinary_1w_64c", "ordinary_2w_64c")
 _ORDINARY_HOT = ("ordinary_hot_1w_64c", "ordinary_hot_2w_64c")
@@ -119,6 +120,11 @@ TARGETS = (
         5,
         3.5,
         at_least=False,
+    ),
+    Target(
+        "transfers with sealing and audit against those without (1: it costs nothing)",
+        _over(_best("ratio", *_UNIFORM), _best("ratio", *_UNSEALED)),
+        0.95,
     ),
     Target(
         "balance reads against transfers, one worker",

@@ -59,8 +59,9 @@ def service(
     port: int,
     workers: int = 1,
     program: Sequence[str] = ("wallet",),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """Run the real service with its default settings, logging to a file.
+    """Run the real service with its default settings but those given, logging to a file.
 
     `program` is the module that serves, with what it wants before `serve`.
     """
@@ -69,6 +70,7 @@ def service(
         "WALLET_DATABASE_OWNER_URL": database.owner_url,
         "WALLET_DATA_DIRECTORY": str(directory / "service"),
         "WALLET_SIGNING_KEY": signing_key,
+        **(settings or {}),
     }
     command = [sys.executable, "-m", *program, "serve"]
     command += ["--port", str(port), "--workers", str(workers)]

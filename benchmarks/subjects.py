@@ -6,7 +6,7 @@ Each is a context that yields a running server with credentials for it, and audi
 import asyncio
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,12 @@ Subject = Callable[[int], AbstractContextManager[Session]]
 """Runs a server with that many workers."""
 
 
-def real_service(place: Place, template: Template, program: Sequence[str] = ("wallet",)) -> Subject:
+def real_service(
+    place: Place,
+    template: Template,
+    program: Sequence[str] = ("wallet",),
+    settings: Mapping[str, str] | None = None,
+) -> Subject:
     """Return the service on a fresh copy of the books, verified afterwards.
 
     `program` may be a module of ours that runs it under a profiler.
@@ -45,7 +50,7 @@ def real_service(place: Place, template: Template, program: Sequence[str] = ("wa
     @contextmanager
     def serve(workers: int) -> Iterator[Session]:
         with place.copy_of(template) as database:
-            with _service(place, template.books, database, workers, program) as session:
+            with _service(place, template.books, database, workers, program, settings) as session:
                 yield session
             entries = require_intact(database)
         booked = entries // 2 - len(template.books.people) - template.books.plan.transfers
@@ -114,6 +119,7 @@ def _service(
     database: Database,
     workers: int,
     program: Sequence[str] = ("wallet",),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Session]:
     key, port = new_signing_key(), free_port()
     payers = write_payers(books, place.directory, signing_key=key, port=port)
@@ -124,6 +130,7 @@ def _service(
         port=port,
         workers=workers,
         program=program,
+        settings=settings,
     ) as server:
         yield Session(server, payers)
 

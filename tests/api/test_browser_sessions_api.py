@@ -322,6 +322,9 @@ async def test_a_cookie_and_a_token_at_once_are_refused(page: Page, alice: Perso
             assert outcome(refused) == (400, "two-credentials"), path
         refused = await page.client.get(BALANCE, headers=headers)
         assert outcome(refused) == (400, "two-credentials")
+        body = {"email": alice.email, "password": PASSWORD}
+        refused = await page.client.post("/session", json=body, headers=headers)
+        assert outcome(refused) == (400, "two-credentials")
     assert await balance_of(alice) == 1_000
 
 

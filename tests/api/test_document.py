@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from wallet.bootstrap import openapi_document
+from wallet.cli import app as command_line
 
+COMMITTED = Path(__file__).parents[2] / "openapi.json"
 JSON = ("application/json", "application/problem+json", "application/x-www-form-urlencoded")
 
 
@@ -37,6 +41,11 @@ def has_example(document: dict[str, Any], content: dict[str, Any]) -> bool:
     fields = schema.get("properties", {}).values()
     own = "examples" in content or "examples" in schema
     return own or (bool(fields) and all("examples" in field for field in fields))
+
+
+def test_the_committed_document_is_the_services_own() -> None:
+    printed = CliRunner().invoke(command_line, ["openapi"]).stdout
+    assert printed == COMMITTED.read_text(), "run `make openapi`, and commit what it writes"
 
 
 def test_every_operation_says_what_it_does(document: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from tests.conftest import Database
 from tests.fakes.ledger import MemoryClock, MemoryStore
 from tests.fakes.people import MemoryPeopleUnitOfWork, PeopleStore
 
@@ -17,6 +18,7 @@ from wallet.domain.sessions import Principal, Session
 from wallet.infrastructure.identifiers import new_id
 from wallet.infrastructure.postgres import browser_sessions as browser_sessions_sql
 from wallet.infrastructure.postgres import second_factors as second_factors_sql
+from wallet.infrastructure.postgres.janitor import Janitor
 from wallet.infrastructure.postgres.pool import Pool
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 
@@ -187,6 +189,29 @@ async def test_of_many_who_take_one_ticket_at_once_one_gets_it(work_on: Work) ->
             return taken is not None
 
     assert sorted(await asyncio.gather(*(take() for _ in range(4)))) == [False] * 3 + [True]
+
+
+async def test_the_janitor_forgets_tickets_that_nobody_used(
+    database: Database, postgres_pool: Pool
+) -> None:
+    now = datetime.now(UTC)
+    async with PostgresUnitOfWork(postgres_pool) as work:
+        for number, age in ((1, timedelta(hours=2)), (2, MINUTE)):
+            principal = Principal(ADA, EVE)
+            await work.live_tickets.add(LiveTicket(digest(number), principal, now - age, now))
+        await work.commit()
+    await Janitor(database.url).prune()
+    left = await postgres_pool.fetch("SELECT digest FROM live_tickets")
+    assert [row["digest"] for row in left] == [digest(2)]
+
+
+async def test_the_janitor_forgets_old_sessions_with_their_cookies(
+    database: Database, postgres_pool: Pool
+) -> None:
+    await begun(lambda: PostgresUnitOfWork(postgres_pool))
+    await postgres_pool.execute("UPDATE sessions SET expires_at = now() - interval '31 days'")
+    await Janitor(database.url).prune()
+    assert await postgres_pool.fetchval("SELECT count(*) FROM session_cookies") == 0
 
 
 async def test_every_statement_fits_the_schema(postgres_pool: Pool) -> None:

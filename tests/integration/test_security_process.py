@@ -317,8 +317,10 @@ async def test_production_shows_no_mail_takes_no_password_grant_and_keeps_no_key
     assert (mail.status_code, mail.json()["code"]) == (404, "not-found")
     assert (grant.status_code, grant.json()["error"]) == (400, "unsupported_grant_type")
     assert live.headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
-    assert set(document["components"]["securitySchemes"]) == {"accessToken"}
+    schemes = document["components"]["securitySchemes"]
+    assert set(schemes) == {"accessToken", "sessionCookie", "csrfToken"}
     assert not (serving_place / "data/signing-key.pem").exists()
+    assert not (serving_place / "data/second-factor-key").exists()
     assert not (serving_place / "data/mail").exists()
     assert "/dev/mail" not in log
     for secret in (HIDDEN, "BEGIN PRIVATE KEY", database.url, database.owner_url):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from time import monotonic
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.openapi.models import APIKey as CookieScheme
 from fastapi.openapi.models import APIKeyIn as ParameterPlace
 from fastapi.openapi.models import HTTPBearer as BearerScheme
@@ -23,7 +23,6 @@ from wallet.api.problems import Headers
 from wallet.api.throughput import Throughput
 from wallet.application.browser_sessions import Browser
 from wallet.application.entrance import Client
-from wallet.application.staff import Staff, StaffMember
 from wallet.domain.errors import Unauthenticated
 from wallet.domain.sessions import Principal, TokenInvalid
 
@@ -172,18 +171,6 @@ class _CurrentBrowser(SecurityBase):
 
 
 current_browser = _CurrentBrowser()
-
-
-async def current_staff(
-    request: Request, person: Annotated[Principal, Depends(current_person)]
-) -> StaffMember:
-    """Return the member of staff who asks, with their role as it is in the database now.
-
-    The dependency of every staff route. Raises `NotFound` for everybody else, and
-    `SecondFactorRequiredForStaff`.
-    """
-    staff: Staff = request.app.state.use_cases.staff
-    return await staff.member(person)
 
 
 def client_of(request: Request) -> Client:

@@ -49,6 +49,8 @@ TAGS: list[dict[str, str]] = [
     {"name": "Operations", "description": "Health and metrics."},
 ]
 
+SERVERS = [{"url": "/", "description": "The service that this document came from."}]
+
 # What the edge answers on any route, whatever the route itself documents.
 EVERYWHERE = problem_responses(AddressTooLong, HeadersTooLarge, RequestTimeout, InternalError)
 WITH_BODY = problem_responses(MalformedJson, BodyTooLarge, UnsupportedMediaType)
@@ -73,13 +75,25 @@ def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
                 description=DESCRIPTION,
                 routes=app.routes,
                 tags=TAGS,
+                servers=SERVERS,
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
             )
+            document["paths"] = _in_reading_order(document["paths"])
             document = _completed(document_cookies(document, SCHEME_NAME))
             app.openapi_schema = document_password_grant(document) if password_grant else document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _in_reading_order(paths: dict[str, Any]) -> dict[str, Any]:
+    """Put the paths in the order of the tags; the routes' own order is that of matching."""
+    order = [tag["name"] for tag in TAGS]
+
+    def place(path: str) -> int:
+        return min(order.index(operation["tags"][0]) for operation in paths[path].values())
+
+    return {path: paths[path] for path in sorted(paths, key=place)}
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from wallet.domain.invariants import AccountState, Violation
-from wallet.domain.journal import Entry
+from wallet.domain.invariants import AccountState, EntryRow, Violation
 from wallet.domain.merkle import (
     EMPTY_ROOT,
     HASH_SIZE,
@@ -164,25 +163,26 @@ class LogCheck:
         runs.reverse()
         self._own = runs
 
-    def entry(self, entry: Entry) -> None:
+    def entry(self, row: EntryRow) -> None:
         """Put the leaf of an entry where its run says."""
+        columns = row.columns
+        version = columns[1]
         own = self._own
-        while own and own[-1].last_version < entry.version:
+        while own and own[-1].last_version < version:
             own.pop()
         if not own:
-            if self._late is None or entry.booked_at < self._late[0]:
-                self._late = (entry.booked_at, entry.account_id, entry.version)
+            booked_at = columns[12]
+            if self._late is None or booked_at < self._late[0]:
+                self._late = (booked_at, columns[0], version)
             return
         run = own[-1]
-        position = run.first_position + entry.version - run.first_version
-        if entry.version < run.first_version or position >= self._size:
+        position = run.first_position + version - run.first_version
+        if version < run.first_version or position >= self._size:
             return  # Said of the run already.
         place = slice(position * HASH_SIZE, (position + 1) * HASH_SIZE)
         if self._scratch[place] != _NOTHING:
-            self._say(
-                "runs-do-not-overlap", entry.account_id, entry.version, f"position {position}"
-            )
-        self._scratch[place] = leaf_hash(entry.hash)
+            self._say("runs-do-not-overlap", columns[0], version, f"position {position}")
+        self._scratch[place] = leaf_hash(columns[11])
 
     async def finish(self) -> None:
         """Compare with the tiles, and the tiles with the checkpoints."""

@@ -18,9 +18,12 @@ from wallet.domain.second_factors import (
     RecoveryCode,
     SecondFactor,
     SecondFactorOff,
+    SecondFactorRequiredForStaff,
     SecondFactorWrong,
     otp_of,
 )
+from wallet.domain.sessions import Principal
+from wallet.domain.users import User
 
 CODE_USED_SUBJECT = "A recovery code was used"
 CODE_USED_TEXT = """\
@@ -110,6 +113,17 @@ class SecondFactorChecks:
         if user is None or user.email is None:
             return None
         return Message(user.email, CODE_USED_SUBJECT, CODE_USED_TEXT.format(left=left))
+
+
+async def second_factor_of_staff(work: UnitOfWork, user: User, principal: Principal) -> None:
+    """Raise `SecondFactorRequiredForStaff` unless a member of staff has a second factor.
+
+    What must hold of staff besides their role, on every request. All sessions of somebody who has
+    a second factor were begun with it.
+    """
+    factor = await work.second_factors.get(user.id)
+    if factor is None or not factor.is_on:
+        raise SecondFactorRequiredForStaff
 
 
 def digest_of_code(user_id: UUID, code: RecoveryCode) -> bytes:

@@ -1,38 +1,17 @@
 """Staff: people of the operator, appointed from the command line."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from wallet.application.people import People, SignUp
 from wallet.application.ports import Clock, NewId
 from wallet.application.unit_of_work import UnitOfWorkFactory
-from wallet.domain.errors import NotFound
 from wallet.domain.events import Event
-from wallet.domain.second_factors import SecondFactorRequiredForStaff
-from wallet.domain.sessions import Principal
-from wallet.domain.users import AccountClosed, EmailNotVerified, Role, User, email_of
-
-
-@dataclass(frozen=True, slots=True)
-class StaffMember:
-    """One of the operator's people who has a second factor, as the database knows them now."""
-
-    user: User
-    session_id: UUID
-
-    @property
-    def id(self) -> UUID:
-        """Who it is."""
-        return self.user.id
-
-    @property
-    def role(self) -> Role:
-        """What they may do."""
-        return self.user.role
+from wallet.domain.users import AccountClosed, EmailNotVerified, Role, email_of
 
 
 class Staff:
-    """Appoints administrators, and tells who is staff; every appointment is an event."""
+    """Appoints administrators; every appointment is an event."""
 
     def __init__(
         self,
@@ -46,21 +25,6 @@ class Staff:
         self._people = people
         self._clock = clock
         self._new_id = new_id
-
-    async def member(self, principal: Principal) -> StaffMember:
-        """Return the member of staff behind a credential, as the database knows them now.
-
-        Raises `NotFound` for everybody else, as if there were nothing here, and
-        `SecondFactorRequiredForStaff` until they have set up a second factor.
-        """
-        async with self._unit_of_work() as work:
-            user = await work.users.get(principal.user_id)
-            if user is None or user.closed_at is not None or not user.role.is_staff:
-                raise NotFound
-            factor = await work.second_factors.get(user.id)
-        if factor is None or not factor.is_on:
-            raise SecondFactorRequiredForStaff
-        return StaffMember(user, principal.session_id)
 
     async def appoint(self, wish: SignUp) -> UUID:
         """Make an administrator of whoever has this e-mail address, signing them up if nobody has.

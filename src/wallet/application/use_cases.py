@@ -12,7 +12,6 @@ from wallet.application.people import People
 from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
 from wallet.application.second_factors import SecondFactors
-from wallet.application.staff import Staff
 from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -30,7 +29,6 @@ class UseCases:
     browser_sessions: BrowserSessions
     live_tickets: LiveTickets
     second_factors: SecondFactors
-    staff: Staff
     recipients: Recipients
     wallets: WalletKeeping
     transfers: Transfers

@@ -9,7 +9,7 @@ from wallet.application.log_verification import Evidence, LogCheck
 from wallet.domain.invariants import (
     AccountState,
     AccountStream,
-    StoredEntry,
+    EntryRow,
     Violation,
     unbalanced_violations,
 )
@@ -20,11 +20,8 @@ VIOLATIONS_MAX = 10_000
 class Books(Protocol):
     """One consistent snapshot of everything that is checked."""
 
-    def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
-        """Return each account, followed by its entries in order of version.
-
-        A row that cannot be read comes as a violation.
-        """
+    def journal(self) -> AsyncIterator[AccountState | EntryRow]:
+        """Return each account, followed by the rows of its entries in order of version."""
         ...
 
     async def unbalanced(self) -> dict[tuple[UUID, str], int]:
@@ -100,21 +97,28 @@ async def verify_journal(books: Books, evidence: Evidence | None = None) -> Repo
     if log is not None:
         await log.start()
     async for item in books.journal():
-        if isinstance(item, Violation):
-            report.add(item)
-        elif isinstance(item, AccountState):
+        if isinstance(item, AccountState):
             report.add_all(stream.finish() if stream else ())
             stream = AccountStream(item)
             report.accounts += 1
             if log is not None:
                 await log.account(item)
-        elif stream is not None:
-            report.add_all(stream.check(item))
+        elif stream is not None and (stream.follows(item) or _checked(stream, item, report)):
             report.entries += 1
             if log is not None:
-                log.entry(item.entry)
+                log.entry(item)
     report.add_all(stream.finish() if stream else ())
     if log is not None:
         await log.finish()
         report.add_all(log.found)
     return report
+
+
+def _checked(stream: AccountStream, row: EntryRow, report: Report) -> bool:
+    """Look at a row closely, and tell what is wrong with it; whether it is an entry at all."""
+    stored = row.read()
+    if isinstance(stored, Violation):
+        report.add(stored)
+        return False
+    report.add_all(stream.check(stored))
+    return True

@@ -114,7 +114,6 @@ def _use_cases(ground: Ground, people: PeopleParts, money: MoneyParts, live: Liv
         browser_sessions=people.browser_sessions,
         live_tickets=people.live_tickets,
         second_factors=people.second_factors,
-        staff=people.staff,
         recipients=people.recipients,
         wallets=WalletKeeping(
             unit_of_work=ground.unit_of_work, reading=ground.reading, new_id=new_id, clock=utc_now

@@ -4,16 +4,18 @@ The same code runs in the tests and in `wallet verify`.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from wallet.domain.accounts import GENESIS_HASH
-from wallet.domain.journal import Details, Entry, entry_hash, microseconds
+from wallet.domain.journal import Details, Entry, Kind, entry_hash, microseconds
 from wallet.domain.money import BALANCE_MAX
 
 DIGEST_LENGTH = 32
+_KINDS = frozenset(map(int, Kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,24 @@ class StoredEntry:
     details_state: str
 
 
+class EntryRow:
+    """A row of the journal that nobody has looked at yet.
+
+    `columns` unpack like a tuple: the fields of `Entry` from account to counterparty, then digest,
+    hash, `booked_at`, and whether details stand beside it; what follows is for `read` alone.
+    """
+
+    __slots__ = ("_read", "columns")
+
+    def __init__(self, columns: Any, read: "Callable[[Any], StoredEntry | Violation]") -> None:
+        self.columns = columns
+        self._read = read
+
+    def read(self) -> "StoredEntry | Violation":
+        """Return the entry; a violation if the row cannot be read as one."""
+        return self._read(self.columns)
+
+
 class AccountStream:
     """Checks one account against its entries as they come, in order of version, holding none."""
 
@@ -86,6 +106,67 @@ class AccountStream:
             )
         # Go on from what the entry says, so that one tampered row is one violation.
         self._go_on(entry)
+
+    def follows(self, row: EntryRow) -> bool:
+        """Whether a row is the next entry and nothing is wrong with it; if so, go on from it.
+
+        Most of a ledger is such rows, and this takes half as long as `check`, which must be asked
+        about every other one: those that have details, and those that are wrong.
+        """
+        (
+            account_id,
+            version,
+            instruction_id,
+            kind,
+            currency,
+            posted_delta,
+            held_delta,
+            posted_after,
+            held_after,
+            counterparty_id,
+            details_digest,
+            hash_,
+            booked_at,
+            has_details,
+            *_,
+        ) = row.columns
+        account = self._account
+        if (
+            has_details
+            or details_digest is not None
+            or version != self._version + 1
+            or kind not in _KINDS
+            or currency != account.currency
+            or posted_after != self._posted + posted_delta
+            or held_after != self._held + held_delta
+            or held_after < 0
+            or not -account.balance_max <= posted_after <= account.balance_max
+            or (self._booked_at is not None and booked_at < self._booked_at)
+        ):
+            return False
+        try:
+            expected = entry_hash(
+                self._hash,
+                account_id,
+                version,
+                instruction_id,
+                kind,
+                currency,
+                posted_delta,
+                held_delta,
+                posted_after,
+                held_after,
+                counterparty_id,
+                microseconds(booked_at),
+                None,
+            )
+        except (struct.error, ValueError):
+            return False
+        if hash_ != expected:
+            return False
+        self._version, self._hash, self._booked_at = version, hash_, booked_at
+        self._posted, self._held = posted_after, held_after
+        return True
 
     def _go_on(self, entry: Entry) -> None:
         self._version = entry.version

@@ -9,6 +9,7 @@ from wallet.api import answers
 from wallet.api.cookies import (
     COOKIE_NAME,
     CrossSiteRequest,
+    TwoCredentials,
     forget_cookie,
     require_own_page,
     session_cookie,
@@ -57,6 +58,8 @@ SETS_COOKIE: dict[int | str, dict[str, Any]] = {
 
 async def own_page(request: Request) -> None:
     """Refuse a log-in that another site's page asks for: it would be somebody else's."""
+    if "authorization" in request.headers:
+        raise TwoCredentials
     require_own_page(request.scope)
 
 
@@ -100,6 +103,7 @@ class BrowserSessionAnswer(Answer):
             SecondFactorRequired,
             SecondFactorWrong,
             CrossSiteRequest,
+            TwoCredentials,
             GuardTripped,
             LogInDelayed,
             Overloaded,

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from wallet.domain.accounts import system_accounts
-from wallet.domain.invariants import AccountState, StoredEntry, Violation
+from wallet.domain.invariants import AccountState, EntryRow, StoredEntry, Violation
 from wallet.domain.journal import Entry, Kind, instruction_seal, microseconds
 from wallet.infrastructure.postgres.ledger import details_of
 from wallet.infrastructure.postgres.log_verification import PostgresLogBooks
@@ -234,7 +234,7 @@ class PostgresBooks:
         name: str = await self._connection.fetchval(SHARE)
         return name
 
-    async def journal(self) -> AsyncIterator[AccountState | StoredEntry | Violation]:
+    async def journal(self) -> AsyncIterator[AccountState | EntryRow]:
         """Return each account, followed by its entries; neither table is held in memory."""
         # Taken from the cursor thousands at a time: row by row costs as much as checking them.
         cursor = await self._connection.cursor(ENTRIES)
@@ -245,7 +245,7 @@ class PostgresBooks:
             id_ = account["id"]
             while pending is not None and pending["account_id"] <= id_:
                 if pending["account_id"] == id_:
-                    yield stored_entry_of(pending)
+                    yield EntryRow(pending, stored_entry_of)
                 pending = next(rows, None)
                 if pending is None:
                     rows = iter(await cursor.fetch(PREFETCH))
