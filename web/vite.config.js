@@ -1,24 +1,27 @@
 // How the pages /app and /console are built; scripts/build_assets.py runs it and puts the result in place.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig } from "vite";
 
 const COMPRESSED = /\.(js|css|svg)$/;
+const QUALITY = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
 
 /** Put the address of the assets into the pages, and write compressed twins of what is loaded. */
 const served = {
   name: "served",
-  enforce: "post",
-  generateBundle(_options, bundle) {
-    for (const file of Object.values(bundle)) {
-      const content = file.type === "chunk" ? file.code : file.source;
-      if (file.fileName.endsWith(".html")) {
+  // Only now is everything as it will be: earlier, Vite has still placeholders in its chunks.
+  writeBundle({ dir }) {
+    for (const name of readdirSync(dir)) {
+      const path = join(dir, name);
+      const content = readFileSync(path);
+      if (name.endsWith(".html")) {
         // The service knows how deep below its root a page is asked for, and fills in {root}.
-        file.source = String(content).replaceAll(/(src|href)="\.\//g, '$1="{root}pages/assets/');
-      } else if (COMPRESSED.test(file.fileName)) {
-        const bytes = Buffer.from(content);
-        const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
-        this.emitFile({ type: "asset", fileName: `${file.fileName}.br`, source: brotliCompressSync(bytes, quality) });
-        this.emitFile({ type: "asset", fileName: `${file.fileName}.gz`, source: gzipSync(bytes, { level: 9 }) });
+        const page = content.toString().replaceAll(/(src|href)="\.\//g, '$1="{root}pages/assets/');
+        writeFileSync(path, page);
+      } else if (COMPRESSED.test(name)) {
+        writeFileSync(`${path}.br`, brotliCompressSync(content, QUALITY));
+        writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
       }
     }
   },

@@ -131,7 +131,8 @@ def create_app(
     app.state.takes_passwords_at_oauth = password_grant
     app.state.public_url = options.public_url
     app.include_router(documents_router())
-    app.include_router(pages_router())
+    environment = "production" if options.production else "development"
+    app.include_router(pages_router(environment))
     if not options.production:
         app.include_router(development.router)
     install_openapi(app, password_grant=password_grant)

@@ -48,8 +48,9 @@ class _Page:
     by_depth: tuple[Asset, ...]
 
     @classmethod
-    def of(cls, name: str, content: bytes) -> _Page:
+    def of(cls, name: str, content: bytes, environment: str) -> _Page:
         """Make a page whose assets are at ``pages/assets/`` below the service's root."""
+        content = content.replace(b"{environment}", environment.encode())
         return cls(
             tuple(
                 Asset.of(name, content.replace(b"{root}", b"../" * depth))
@@ -58,10 +59,10 @@ class _Page:
         )
 
 
-def pages_router(directory: Path = PAGES_DIRECTORY) -> APIRouter:
+def pages_router(environment: str, directory: Path = PAGES_DIRECTORY) -> APIRouter:
     """Return the routes of ``/app``, ``/console``, everything below them, and their assets.
 
-    Without a build the pages answer 503 with the command that makes it.
+    ``environment`` is shown to operators. Without a build the pages answer 503 with the command that makes it.
     """
     files = read_files(directory)
     assets: Mapping[str, Asset] = {} if files is None else assets_of(files)
@@ -75,9 +76,13 @@ def pages_router(directory: Path = PAGES_DIRECTORY) -> APIRouter:
         return answer_asset(request, found, NOTHING_POLICY, FOR_EVER)
 
     for name in ("app", "console"):
-        page = None if files is None else _Page.of(f"{name}.html", files[f"{name}.html"])
+        page = None if files is None else _page_of(files, name, environment)
         _add_page(router, name, page)
     return router
+
+
+def _page_of(files: Mapping[str, bytes], name: str, environment: str) -> _Page:
+    return _Page.of(f"{name}.html", files[f"{name}.html"], environment)
 
 
 def _add_page(router: APIRouter, name: str, page: _Page | None) -> None:

@@ -33,7 +33,7 @@ export interface Credentials {
 export async function beginSession(client: QueryClient, body: Credentials): Promise<Session> {
   const begun = await asked(api.POST("/session", { body }));
   setCsrfToken(begun.csrf_token);
-  client.clear();
+  forgetOthers(client);
   client.setQueryData(SESSION_KEY, begun);
   return begun;
 }
@@ -50,6 +50,11 @@ export async function endSession(client: QueryClient): Promise<void> {
 export function forgetSession(client: QueryClient): void {
   setCsrfToken("");
   client.setQueryData(SESSION_KEY, null);
+  forgetOthers(client);
+}
+
+/** Forget what somebody else has seen here. */
+function forgetOthers(client: QueryClient): void {
   client.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
 }
 

@@ -5,6 +5,7 @@ import { onSessionLost } from "../api/client";
 import { forgetSession, SessionContext, useFoundSession } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
 import { Link, usePath } from "../parts/router";
+import { Sign } from "../parts/Sign";
 import { When } from "../parts/time";
 import { Badge, Empty, Failure, useTitle } from "../parts/ui";
 import { app } from "../text/app";
@@ -115,16 +116,6 @@ function Frame({ children }: { children: ReactNode }) {
         {children}
       </main>
     </div>
-  );
-}
-
-export function Sign({ size = 26 }: { size?: number }) {
-  return (
-    <svg viewBox="0 0 32 32" width={size} height={size} aria-hidden="true" className="sign">
-      <rect width="32" height="32" rx="8" />
-      <path d="M7 11.5A2.5 2.5 0 0 1 9.5 9H22v3h2a1.5 1.5 0 0 1 1.5 1.5v8A1.5 1.5 0 0 1 24 23H9.5A2.5 2.5 0 0 1 7 20.5z" />
-      <circle cx="21.5" cy="17.5" r="1.8" />
-    </svg>
   );
 }
 

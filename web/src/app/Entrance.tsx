@@ -5,10 +5,11 @@ import { api, asked, Problem } from "../api/client";
 import { beginSession, type Credentials } from "../api/session";
 import { CodeField, PasswordField } from "../parts/password";
 import { Link, navigate, usePath } from "../parts/router";
+import { Sign } from "../parts/Sign";
 import { Button, Field, Note, ProblemNote, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
-import { Sign } from "./App";
+
 
 const words = app.entrance;
 

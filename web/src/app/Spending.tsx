@@ -153,7 +153,7 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
 }
 
 function series(name: string, data: number[], color: string, ink: string) {
-  return { type: "bar", name, data, ink, color, barMaxWidth: 22, barGap: "12%", barMinHeight: 1, itemStyle: { borderRadius: [3, 3, 0, 0] } };
+  return { type: "bar", name, data, ink, color, barMaxWidth: 22, barGap: "12%", itemStyle: { borderRadius: [3, 3, 0, 0] } };
 }
 
 /** Return the month whose bar carries the name: the tallest one of its kind. */
