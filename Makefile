@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi bench bench-quick bench-growth bench-memory bench-live show-live show-statement demo screenshots profile
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,8 +32,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@touch $@
 
 ASSETS := src/wallet/api/static/docs/.built
-assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place (npm)
-$(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
+PAGES := web/app.html web/console.html web/vite.config.js web/tsconfig.json $(shell find web/src -type f ! -name schema.ts)
+assets: $(ASSETS) ## Build the pages /app and /console, and put the API document's in place (npm)
+$(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) $(PAGES) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
 	$(BIN)/python scripts/build_assets.py
 
 run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL
@@ -51,8 +52,10 @@ format: $(VENV)/.installed-dev ## Format the code
 lint: $(VENV)/.installed-dev ## Check formatting and lint rules
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
-types: $(VENV)/.installed-dev ## Check types (mypy --strict)
+types: $(VENV)/.installed-dev $(ASSETS) ## Check types (mypy --strict; the pages against the API document)
 	$(BIN)/mypy
+	$(BIN)/wallet openapi > web/openapi.json
+	$(BIN)/python scripts/build_assets.py types web/openapi.json
 
 imports: $(VENV)/.installed-dev ## Check the floors (import-linter)
 	$(BIN)/lint-imports
@@ -84,6 +87,12 @@ show-statement: $(VENV)/.installed-dev ## Write a month's statement and images o
 
 openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are generated from
 	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
+
+demo: $(VENV)/.installed $(ASSETS) ## Serve a wallet with a few hundred people and a year behind them, on http://localhost:4000
+	@$(BIN)/python scripts/demo.py
+
+screenshots: $(VENV)/.installed-dev $(ASSETS) ## Make the pictures of /app and /console in docs/pictures, from the demo's books
+	$(BIN)/python scripts/screenshots.py
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

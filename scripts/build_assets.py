@@ -68,6 +68,22 @@ SOURCES: Mapping[str, str] = {
     "verify.js": "docs/verify.js",
 }
 
+NOTICE = r"(?i)licen[cs]e|notice"
+#: Packages that Vite puts into the pages.
+BUNDLED = (
+    "@fontsource-variable/inter",
+    "@tanstack/query-core",
+    "@tanstack/react-query",
+    "echarts",
+    "openapi-fetch",
+    "react",
+    "react-dom",
+    "scheduler",
+    "tslib",
+    "uqr",
+    "zrender",
+)
+
 #: Addresses that Redoc loads its logo and icons from and reports its use to. They cannot all be
 #: switched off by options, and a page about money talks to nobody else. ``data:,`` is the empty
 #: file: an image of it fails at once and without a request.
@@ -299,7 +315,20 @@ def pages(npm: Npm) -> Mapping[str, bytes]:
             ["vite", "build", "--outDir", directory, "--emptyOutDir", "--logLevel", "warn"],
             "Vite could not build the pages /app and /console.",
         )
-        return {path.name: read(path) for path in Path(directory).iterdir() if path.is_file()}
+        files = {path.name: read(path) for path in Path(directory).iterdir() if path.is_file()}
+    return files | {"pages.LICENSES.txt": licenses()}
+
+
+def licenses() -> bytes:
+    """Return the licences of the packages whose code or type is part of the pages."""
+    parts = []
+    for name in BUNDLED:
+        package = WEB / "node_modules" / name
+        version = json.loads(read(package / "package.json"))["version"]
+        texts = sorted(p for p in package.iterdir() if p.is_file() and re.match(NOTICE, p.name))
+        words = "\n\n".join(read(path).decode() for path in texts)
+        parts.append(f"{name} {version}\n{'=' * 72}\n{words}\n")
+    return "\n".join(parts).encode()
 
 
 def cleaned(name: str, content: bytes) -> bytes:

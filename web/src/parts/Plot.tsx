@@ -94,14 +94,16 @@ export function Plot({ height, option, table, onClick }: PlotProps) {
     <figure className="plot" style={{ height }}>
       {!drawn && <Skeleton height="100%" />}
       <div ref={place} className="canvas" aria-hidden="true" />
-      <Table table={table} />
+      <div className="unseen">
+        <Table table={table} />
+      </div>
     </figure>
   );
 }
 
 function Table({ table }: { table: PlotTable }) {
   return (
-    <table className="unseen">
+    <table>
       <caption>{table.caption}</caption>
       <thead>
         <tr>
