@@ -32,6 +32,11 @@ PAGES = {
     "GET /docs",
     "GET /redoc",
     "GET /verify",
+    "GET /app",
+    "GET /app/{below:path}",
+    "GET /console",
+    "GET /console/{below:path}",
+    "GET /pages/assets/{name}",
     "GET /docs/assets/{release}/{name}",
     "GET /openapi.json",
 }

@@ -62,7 +62,8 @@ class _Page:
 def pages_router(environment: str, directory: Path = PAGES_DIRECTORY) -> APIRouter:
     """Return the routes of ``/app``, ``/console``, everything below them, and their assets.
 
-    ``environment`` is shown to operators. Without a build the pages answer 503 with the command that makes it.
+    ``environment`` is shown to operators. Without a build the pages answer 503 with the command
+    that makes it.
     """
     files = read_files(directory)
     assets: Mapping[str, Asset] = {} if files is None else assets_of(files)
