@@ -119,7 +119,7 @@ class Life:
         if profile not in self._persons or profile in MAIN_PEOPLE:
             return self._began + timedelta(minutes=self._random.randrange(600))
         # More people come as time goes by.
-        part = self._random.random() ** 0.6
+        part: float = self._random.random() ** 0.6
         return self._began + timedelta(days=1) + part * timedelta(days=DAYS - 2)
 
     def acts(self) -> list[Act]:
@@ -352,5 +352,5 @@ async def _never_seen(payer_id: UUID, recipient: Recipient) -> Counterparty:
     raise AssertionError("nothing is previewed")
 
 
-def _reported(event: str, error: BaseException) -> None:
-    raise AssertionError(event) from error
+def _reported(error: BaseException) -> None:
+    raise error
