@@ -176,6 +176,12 @@ def test_history_is_searched_and_a_line_tells_its_story(
     with page.expect_download() as downloaded:
         page.get_by_role("dialog").get_by_role("button", name="Download").click()
     assert Path(downloaded.value.path()).read_bytes().startswith(b"%PDF")
+    page.get_by_role("link", name="Spending").click()
+    page.locator(".plot svg text").first.wait_for()
+    assert "Where it went" in page.locator("main").inner_text()
+    # A plot that goes away empties its place, which the policy allows for the empty text alone.
+    page.get_by_role("link", name="Home").click()
+    page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
     window.assert_clean()
     window.context.close()
 

@@ -138,7 +138,7 @@ def test_the_policy_allows_no_inline_script_or_style_and_requires_trusted_types(
     assert directives["default-src"] == "'none'"
     assert directives["script-src"] == directives["style-src"] == "'self'"
     assert directives["require-trusted-types-for"] == "'script'"
-    assert directives["trusted-types"] == "'none'"
+    assert directives["trusted-types"] == "default"
     assert directives["frame-ancestors"] == directives["base-uri"] == "'none'"
     assert "unsafe" not in PAGES_POLICY
 

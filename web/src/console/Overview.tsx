@@ -243,7 +243,7 @@ function PerHour({ points, currency }: { points: Points; currency: string }) {
 function Refusals({ refusals }: { refusals: OverviewAnswer["refusals"] }) {
   if (refusals.length === 0) return <p className="padded-text quiet">{words.noRefusals}</p>;
   return (
-    <div className="table-wrap">
+    <div className="table-wrap" tabIndex={0} role="region" aria-label={words.refusals}>
       <table className="grid">
         <thead>
           <tr>
@@ -289,7 +289,7 @@ function Answers({ latency }: { latency: OverviewAnswer["latency"] }) {
 
 function Balances({ balances }: { balances: OverviewAnswer["balances"] }) {
   return (
-    <div className="table-wrap">
+    <div className="table-wrap" tabIndex={0} role="region" aria-label={words.money}>
       <table className="grid">
         <thead>
           <tr>
