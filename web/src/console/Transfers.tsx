@@ -194,8 +194,6 @@ function Refund({ movement, onClose }: { movement: Movement; onClose: () => void
       danger
       title={all.acts.refund}
       words={all.acts.refundWords}
-      before={<SideFacts side={movement.target} currency={movement.currency} />}
-      after={<SideFacts side={{ ...movement.source }} currency={movement.currency} />}
       onClose={onClose}
       act={(reason) =>
         asked(
@@ -207,8 +205,8 @@ function Refund({ movement, onClose }: { movement: Movement; onClose: () => void
         )
       }
     >
-      <p className="strong">
-        <Money amount={movement.refundable} currency={movement.currency} />
+      <p className="strong" dir="auto">
+        <Money amount={movement.refundable} currency={movement.currency} /> · {sideName(movement.target)} → {sideName(movement.source)}
       </p>
       {user.role === "admin" && (
         <label className="row">
