@@ -2,13 +2,16 @@
 
 The rules, seen from a client that was generated from the older document:
 
-- Gone or renamed operations, statuses of success, and fields of answers break it.
+- Gone or renamed operations, webhooks, statuses, codes of problems, headers and fields of answers
+  break it: generated classes go with them.
+- Who was let in must still be: an operation that asks for other credentials or scopes breaks it.
 - What it sends must still be taken: a new field or parameter that is required breaks it, and so
   does a field, a parameter or a value of an enumeration that is taken no longer, a bound that is
-  tighter, or another type.
+  tighter, or another type or format. Webhooks are got, not sent.
 - What it gets must still be understood: another type breaks it, and so does a field that may be
-  missing or null where it could not. A new value of an enumeration may, and is told as that.
-- Whatever else is new is additive. Texts and examples do not matter.
+  missing or null where it could not, another format, and a new value of an enumeration.
+- Whatever else is new is additive. Texts do not matter, nor do examples, except that the names of a
+  problem's examples are its codes.
 
 Ends with 1 if something breaks clients.
 """
@@ -50,14 +53,15 @@ def main() -> int:
         print(f"BREAKS   {line}")
     for line in additive:
         print(f"adds     {line}")
-    print(f"{len(breaking)} changes break clients, {len(additive)} operations are new.")
+    print(f"{len(breaking)} changes break clients, {len(additive)} operations or webhooks are new.")
     return 1 if breaking else 0
 
 
 def additions(before: Document, now: Document) -> Iterator[str]:
-    """Yield the operations that are new."""
-    known = _operations(before)
-    yield from (place for place in _operations(now) if place not in known)
+    """Yield the operations and webhooks that are new."""
+    for kind in ("paths", "webhooks"):
+        known = _operations(before, kind)
+        yield from (place for place in _operations(now, kind) if place not in known)
 
 
 def breaks(before: Document, now: Document) -> Iterator[str]:
@@ -70,15 +74,50 @@ def breaks(before: Document, now: Document) -> Iterator[str]:
             continue
         if old["operationId"] != new["operationId"]:
             yield f"{place} is called {new['operationId']}, no longer {old['operationId']}"
+        yield from (f"{place}: {what}" for what in _credentials(old, new))
         yield from (f"{place}: {what}" for what in _parameters(before, old, now, new))
         yield from (f"{place}: {what}" for what in _bodies(before, old, now, new))
         yield from (f"{place}: {what}" for what in _answers(before, old, now, new))
+    yield from _webhooks(before, now)
 
 
-def _operations(document: Document) -> dict[str, Mapping[str, Any]]:
+def _webhooks(before: Document, now: Document) -> Iterator[str]:
+    """Yield what breaks a receiver: here the body and the headers are what a client gets."""
+    found = _operations(now, "webhooks")
+    for place, old in _operations(before, "webhooks").items():
+        name, new = f"webhook {place.partition(' ')[2]}", found.get(place)
+        if new is None:
+            yield f"{name} is gone"
+            continue
+        there = {parameter["name"] for parameter in new.get("parameters", ())}
+        for parameter in old.get("parameters", ()):
+            if parameter["name"] not in there:
+                yield f"{name}: header {parameter['name']} is gone"
+        contents = new["requestBody"]["content"]
+        for kind, content in old["requestBody"]["content"].items():
+            if kind not in contents:
+                yield f"{name}: body is no longer {kind}"
+                continue
+            got = _Got(before, now).compare(content["schema"], contents[kind]["schema"], "body")
+            yield from (f"{name}: {what}" for what in got)
+
+
+def _credentials(old: Schema, new: Schema) -> Iterator[str]:
+    """Yield what was enough to be let in and is so no longer; no requirement lets everybody in."""
+    wanted = new.get("security") or [{}]
+    for held in old.get("security") or [{}]:
+        if not any(
+            all(name in held and set(scopes) <= set(held[name]) for name, scopes in one.items())
+            for one in wanted
+        ):
+            with_what = " and ".join(held)
+            yield f"{with_what} is not enough now" if held else "credentials are wanted now"
+
+
+def _operations(document: Document, kind: str = "paths") -> dict[str, Mapping[str, Any]]:
     return {
         f"{method.upper()} {path}": operation
-        for path, methods in document["paths"].items()
+        for path, methods in document.get(kind, {}).items()
         for method, operation in methods.items()
     }
 
@@ -103,7 +142,8 @@ def _parameters(before: Document, old: Schema, now: Document, new: Schema) -> It
 def _bodies(before: Document, old: Schema, now: Document, new: Schema) -> Iterator[str]:
     known = old.get("requestBody", {}).get("content", {})
     found = new.get("requestBody", {}).get("content", {})
-    if found and not known and new["requestBody"].get("required"):
+    optional = not old.get("requestBody", {}).get("required")
+    if found and optional and new["requestBody"].get("required"):
         yield "a body is required now"
     for kind, content in known.items():
         if kind not in found:
@@ -114,18 +154,25 @@ def _bodies(before: Document, old: Schema, now: Document, new: Schema) -> Iterat
 
 def _answers(before: Document, old: Schema, now: Document, new: Schema) -> Iterator[str]:
     for status, response in old["responses"].items():
-        if not status.startswith("2"):
-            continue
         found = new["responses"].get(status)
         if found is None:
             yield f"{status} is gone"
             continue
+        for code in sorted(_codes(response) - _codes(found)):
+            yield f"{status} has no {code} any more"
+        for header in response.get("headers", {}):
+            if header not in found.get("headers", {}):
+                yield f"{status} has no header {header} any more"
         for kind, content in response.get("content", {}).items():
             there = found.get("content", {}).get(kind)
             if there is None:
                 yield f"{status} is no longer {kind}"
             elif "schema" in content and "schema" in there:
                 yield from _Got(before, now).compare(content["schema"], there["schema"], status)
+
+
+def _codes(response: Schema) -> set[str]:
+    return set(response.get("content", {}).get("application/problem+json", {}).get("examples", ()))
 
 
 class _Comparison:
@@ -144,22 +191,30 @@ class _Comparison:
         old, new = _resolved(self._before, old), _resolved(self._now, new)
         before, after = _types(self._before, old), _types(self._now, new)
         yield from self.types(before, after, at)
-        if before == after:
-            yield from self.values(old, new, at)
+        if _parts(old) or _parts(new):
+            yield from self.choices(old, new, at)
+        elif before & after:
+            yield from self.alike(old, new, at)
+        self._open.pop()
+
+    def alike(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
+        """Compare schemas of one type, neither of which is a choice."""
+        yield from self.values(old, new, at)
         yield from self.fields(old, new, at)
         if "items" in old and "items" in new:
             yield from self.compare(old["items"], new["items"], f"{at}[]")
-        yield from self.choices(old, new, at)
-        self._open.pop()
+        known, found = old.get("additionalProperties"), new.get("additionalProperties")
+        if isinstance(known, dict) and isinstance(found, dict):
+            yield from self.compare(known, found, f"{at}.*")
+        elif isinstance(known, dict) and found is False:
+            yield f"{at} has no fields of any name now"
 
     def choices(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
         """Compare the choices of the same type with each other, in order."""
-        for kind in ("object", "array", "string", "integer"):
+        for kind in ("object", "array", "string", "integer", "number", "boolean"):
             before, now = _choices(self._before, old, kind), _choices(self._now, new, kind)
-            pairs = zip(
-                before, now, strict=False
-            )  # That there are fewer or more is a type's matter.
-            for one, other in pairs:
+            # That there are fewer or more is a type's matter.
+            for one, other in zip(before, now, strict=False):
                 yield from self.compare(one, other, at)
 
     def types(self, before: set[str], after: set[str], at: str) -> Iterator[str]:
@@ -187,8 +242,9 @@ class _Sent(_Comparison):
             for bound in bounds:
                 if bound in new and (bound not in old or (new[bound] - old[bound]) * sign > 0):
                     yield f"{at} has a tighter {bound}: {new[bound]}"
-        if "pattern" in new and new["pattern"] != old.get("pattern"):
-            yield f"{at} has another pattern"
+        for name in ("pattern", "format"):
+            if name in new and new[name] != old.get(name):
+                yield f"{at} has another {name}"
 
     def fields(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
         known, found = old.get("properties", {}), new.get("properties", {})
@@ -213,6 +269,8 @@ class _Got(_Comparison):
         more = _enumerated(new) - _enumerated(old) if _enumerated(old) else set()
         if more or (_enumerated(old) and not _enumerated(new)):
             yield f"{at} may have other values: {sorted(more)}"
+        if old.get("format") != new.get("format"):
+            yield f"{at} has another format"
 
     def fields(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
         known, found = old.get("properties", {}), new.get("properties", {})
@@ -236,8 +294,12 @@ def _parts(schema: Schema) -> list[Schema]:
 
 
 def _choices(document: Document, schema: Schema, kind: str) -> list[Schema]:
-    resolved = [_resolved(document, part) for part in _parts(schema)]
-    return [part for part in resolved if part.get("type") == kind]
+    parts = _parts(schema)
+    if not parts:
+        return [schema] if kind in _types(document, schema) else []
+    return [
+        choice for part in parts for choice in _choices(document, _resolved(document, part), kind)
+    ]
 
 
 def _types(document: Document, schema: Schema) -> set[str]:
