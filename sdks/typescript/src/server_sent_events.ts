@@ -18,8 +18,8 @@ const LENGTH_MAX = 1_000_000;
  * Yield the events of a body, and undefined for whatever else comes (a comment that says the
  * connection is alive). What is cut off in the middle of an event is dropped, as it should be.
  *
- * The signal is heeded here, too: Node.js holds the one given to `fetch` weakly, and once the garbage
- * collector has been there, a body that is waited for does not hear of it any more.
+ * The signal is heeded here, too: Node.js holds the one given to `fetch` weakly, and after a
+ * garbage collection a body that is waited for does not hear of it any more.
  */
 export async function* serverSentEvents(
   body: ReadableStream<Uint8Array>,
