@@ -166,6 +166,29 @@ def create_admin(
 
 
 @app.command()
+def reset_second_factor(
+    email: Annotated[str, typer.Argument(help="Whose second factor is lost.")],
+    reason: Annotated[str, typer.Option(help="Why, and how you know that it is them; it is kept.")],
+) -> None:
+    """Take the second factor off somebody who has lost device and recovery codes.
+
+    All their sessions end, and they are told by mail.
+    """
+
+    async def reset(settings: Settings, addresses: "bootstrap.DatabaseAddresses") -> list[str]:
+        by = getpass.getuser()
+        return await bootstrap.reset_second_factor(settings, addresses, email, by, reason)
+
+    _report_lines(reset)
+
+
+@app.command()
+def encrypt_second_factors() -> None:
+    """Encrypt the secrets of second factors with the present key, after it was rotated."""
+    _report_lines(bootstrap.encrypt_second_factors)
+
+
+@app.command()
 def listen(
     forward_to: Annotated[str, typer.Option(help="Where to post events, on your own machine.")],
     url: Annotated[str, typer.Option(help="The service.")] = "http://localhost:4000",

@@ -30,6 +30,7 @@ PREFIX = "WALLET_"
 DEFAULT_PORT = 4000
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 SECRET_FILE_SIZE_MAX = 64 * 1024
+SECRET_LENGTH_MIN = 32
 
 
 class Environment(StrEnum):
@@ -123,6 +124,20 @@ class Settings(BaseSettings):
     )
     session_lifetime_days: int = Field(
         30, ge=1, le=365, description="How long a session lasts without being used, in days."
+    )
+    browser_session_idle_minutes: int = Field(
+        30, ge=1, le=1440, description="How long a browser's session lasts unused, in minutes."
+    )
+    browser_session_hours: int = Field(
+        12, ge=1, le=720, description="How long it lasts however much it is used, in hours."
+    )
+    second_factor_key: SecretStr | None = Field(
+        None,
+        description="At least 32 random characters, which encrypt the secrets of second factors; "
+        "made in development.",
+    )
+    previous_second_factor_key: SecretStr | None = Field(
+        None, description="The one before, until `wallet encrypt-second-factors` has run."
     )
     password_length_min: int = Field(
         15, ge=8, le=64, description="The shortest password; NIST SP 800-63B says 15."
@@ -269,6 +284,13 @@ class Settings(BaseSettings):
     def _smtp(cls, value: SecretStr | None) -> SecretStr | None:
         return _readable(value, ("smtp", "smtps"))
 
+    @field_validator("second_factor_key", "previous_second_factor_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SECRET_LENGTH_MIN:
+            raise ValueError(f"at least {SECRET_LENGTH_MIN} random characters")
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -322,6 +344,9 @@ class Settings(BaseSettings):
         checks = {
             "WALLET_DATABASE_URL must be set.": self.database_url is None,
             "WALLET_SIGNING_KEY must be set (a PEM of a P-256 key).": not _secret(self.signing_key),
+            "WALLET_SECOND_FACTOR_KEY must be set (at least 32 random characters).": (
+                not _secret(self.second_factor_key)
+            ),
             "WALLET_WEBHOOK_KEY must be set (openssl rand -base64 32).": not _secret(
                 self.webhook_key
             ),

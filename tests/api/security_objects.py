@@ -13,6 +13,7 @@ PUBLIC = {
     "POST /users": "signUp",
     "POST /users/login": "logIn",
     "POST /users/refresh": "refreshTokens",
+    "POST /session": "beginBrowserSession",
     "POST /password-resets": "requestPasswordReset",
     "POST /password-resets/confirm": "resetPassword",
     "POST /oauth/token": "issueToken",
@@ -44,9 +45,22 @@ OWN = {
     "POST /users/me/password": "changePassword",
     "POST /api-keys": "createApiKey",
     "POST /users/me/email-verification": "requestEmailVerification",
+    "GET /users/me/second-factor": "getSecondFactor",
+    "POST /users/me/second-factor": "beginSecondFactor",
+    "DELETE /users/me/second-factor": "disableSecondFactor",
+    "POST /users/me/second-factor/confirm": "confirmSecondFactor",
+    "POST /users/me/second-factor/recovery-codes": "replaceRecoveryCodes",
+    "POST /live/tickets": "issueLiveTicket",
     "GET /events": "listEvents",
     "POST /webhook-endpoints": "createWebhookEndpoint",
     "GET /webhook-endpoints": "listWebhookEndpoints",
+}
+
+
+# What only a browser's session can ask for; a token does not do.
+BY_COOKIE = {
+    "GET /session": "getBrowserSession",
+    "DELETE /session": "endBrowserSession",
 }
 
 
@@ -80,7 +94,7 @@ NAMED = {
 }
 
 
-INVENTORY = PUBLIC | OWN | NAMED
+INVENTORY = PUBLIC | OWN | BY_COOKIE | NAMED
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

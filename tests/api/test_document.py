@@ -56,7 +56,7 @@ def test_every_operation_says_what_it_does(document: dict[str, Any]) -> None:
         assert len(operation["tags"]) == 1, place
         assert re.fullmatch(r"[a-z]+([A-Z][a-zA-Z]*)+", operation["operationId"]), place
         ids.append(operation["operationId"])
-    assert len(ids) == len(set(ids)) == 59
+    assert len(ids) == len(set(ids)) == 68
 
 
 def test_tags_come_in_the_order_a_newcomer_reads(document: dict[str, Any]) -> None:
@@ -99,4 +99,37 @@ def test_the_authorize_button_has_a_password_grant_and_takes_a_token(
     document: dict[str, Any],
 ) -> None:
     kinds = {s["type"] for s in document["components"]["securitySchemes"].values()}
-    assert kinds == {"http", "oauth2"}
+    assert kinds == {"http", "oauth2", "apiKey"}
+
+
+def test_a_session_cookie_does_wherever_a_token_does_and_changes_take_a_csrf_token(
+    document: dict[str, Any],
+) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["sessionCookie"]["in"], schemes["sessionCookie"]["name"]) == (
+        "cookie", "__Host-wallet",
+    )  # fmt: skip
+    assert (schemes["csrfToken"]["in"], schemes["csrfToken"]["name"]) == ("header", "X-CSRF-Token")
+    for place, operation in operations(document):
+        if not operation.get("security"):
+            continue
+        changes = not place.startswith("GET ")
+        way: dict[str, list[str]] = {"sessionCookie": []}
+        if changes:
+            way["csrfToken"] = []
+        assert way in operation["security"], place
+        codes = {
+            code
+            for status in ("400", "403")
+            for code in operation["responses"][status]["content"]["application/problem+json"][
+                "examples"
+            ]
+        }
+        wanted = {"two-credentials", "cross-site-request"}
+        assert wanted | ({"csrf-token-wrong"} if changes else set()) <= codes, place
+
+
+def test_the_csrf_header_is_described_in_one_place(document: dict[str, Any]) -> None:
+    for place, operation in operations(document):
+        names = [parameter["name"].lower() for parameter in operation.get("parameters", [])]
+        assert "x-csrf-token" not in names, place

@@ -111,6 +111,15 @@ ODD = [
     pay('{"to_handle":"bob","amount":1}', authorization="Bearer nonsense"),
     pay('{"to_handle":"bob","amount":1}', authorization="Basic YTpi"),
     pay("{", authorization=None),
+    *(
+        pay('{"to_handle":"bob","amount":1}', cookie="__Host-wallet=x", **said)
+        for said in (
+            {}, {"authorization": None}, {"authorization": None, "sec_fetch_site": "same-origin"},
+            {"sec_fetch_site": "same-origin"}, {"authorization": None, "origin": "http://localhost"},
+        )
+    ),
+    Ask("GET", BALANCE, headers={"cookie": "__Host-wallet=x"}),
+    Ask("GET", BALANCE, headers={"cookie": "__Host-wallet=x", "authorization": None}),
     pay("x" * 70_000),
     Ask("POST", TRANSFER + "?x=1", b'{"to_handle":"bob","amount":1}'),
     Ask("POST", TRANSFER, b'{"to_handle":"bob","amount":1}', repeated=TWO_KEYS),

@@ -12,9 +12,11 @@ from uuid import uuid4
 import asyncpg
 import httpx
 from jose import jws
+from tests.api.browsers import PATH, SAME_ORIGIN, code_now, open_page
 from tests.api.people import PASSWORD, Person, sign_up, sign_up_with
 from tests.api.receipts import receipt_of
 from tests.api.security_objects import (
+    BY_COOKIE,
     INVENTORY,
     NAMED,
     OWN,
@@ -57,7 +59,7 @@ async def test_a_token_that_claims_a_role_is_refused_everywhere(
     eve = await sign_up(client, "eve")
     document = document_of(service)
     for name, token in forged_tokens(service, eve).items():
-        for place in (*OWN, *NAMED):
+        for place in (*OWN, *BY_COOKIE, *NAMED):
             headers = {"authorization": f"Bearer {token}"}
             answer = await call(client, document, place, headers)
             assert (answer.status_code, answer.json()["code"]) == (401, "token-invalid"), (
@@ -99,7 +101,9 @@ UNWANTED: dict[str, object] = {
 BODIES = {
     "createTransfer", "createTransferBatch", "createTopUp", "openWallet", "logIn", "refreshTokens",
     "signUp", "closeAccount", "updateProfile", "changePassword", "verifyEmail",
-    "requestPasswordReset", "resetPassword", "createApiKey", "rotateApiKey",
+    "requestPasswordReset", "resetPassword", "beginBrowserSession", "beginSecondFactor",
+    "confirmSecondFactor", "replaceRecoveryCodes", "disableSecondFactor",
+    "createApiKey", "rotateApiKey",
     "createWebhookEndpoint", "updateWebhookEndpoint",
     "rotateWebhookSecret", "resendWebhooks", "checkWebhookSignature",
 }  # fmt: skip
@@ -118,17 +122,18 @@ async def test_every_body_refuses_every_field_that_it_does_not_ask_for(
         tried.add(operation["operationId"])
         assert schema["additionalProperties"] is False
         method, _, path = re.sub(r"\{[a-z_]+\}", str(uuid4()), place).partition(" ")
+        headers = SAME_ORIGIN if path == "/session" else eve.headers
         extra = {name: value for name, value in UNWANTED.items() if name != "frozen"}
         for name in ("role", "__proto__"):
             body = example_of(operation["operationId"], schema) | {name: UNWANTED[name]}
-            answer = await client.request(method, path, json=body, headers=eve.headers)
+            answer = await client.request(method, path, json=body, headers=headers)
             assert answer.status_code == 422, (place, name)
             assert {"field": name, "code": "extra-forbidden"}.items() <= (
                 answer.json()["errors"][0].items()
             )
         # All of them at once, and the answer names each (up to twenty) rather than one.
         body = example_of(operation["operationId"], schema) | extra
-        answer = await client.request(method, path, json=body, headers=eve.headers)
+        answer = await client.request(method, path, json=body, headers=headers)
         assert answer.status_code == 422, place
         named = [error["field"] for error in answer.json()["errors"]]
         assert named == list(extra)[:20], place
@@ -195,7 +200,18 @@ SHOWING = {
 }
 
 
-TOKENS_ARE_THE_ANSWER = {"logIn", "refreshTokens", "issueToken"}
+TOKENS_ARE_THE_ANSWER = {"logIn", "refreshTokens", "issueToken"} | {
+    "beginBrowserSession", "getBrowserSession",
+}  # fmt: skip
+
+
+# What an app takes in is shown once, and a page must know whether to show what staff see.
+SHOWN = {
+    "beginSecondFactor": {"secret"},
+    "beginBrowserSession": {"role"},
+    "getBrowserSession": {"role"},
+}
+SHOWN_BY_SCHEMA = {"EnrolmentAnswer": ["secret"], "SessionUser": ["role"]}
 
 
 def names_in(value: object) -> Iterator[str]:
@@ -328,10 +344,34 @@ async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
     token = await mailed_token(client, "bob@example.com", "password")
     body = {"token": token, "new_password": new}
     said["resetPassword"] = await client.post("/password-resets/confirm", json=body)
+    said |= await second_factor_answers(client)
     carol = await sign_up(client, "carol")
     said["closeAccount"] = await client.request(
         "DELETE", "/users/me", json={"password": PASSWORD}, headers=carol.headers
     )
+    return said
+
+
+async def second_factor_answers(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
+    """Do the same with a second factor, and with a browser."""
+    dora = await sign_up(client, "dora")
+    said: dict[str, httpx.Response] = {}
+    said["beginSecondFactor"] = await dora.post(PATH, {"password": PASSWORD})
+    secret = said["beginSecondFactor"].json()["secret"]
+    code = {"otp": code_now(secret)}
+    said["confirmSecondFactor"] = await dora.post(f"{PATH}/confirm", code)
+    first = said["confirmSecondFactor"].json()["recovery_codes"][0]
+    proof = {"password": PASSWORD, "otp": first}
+    said["replaceRecoveryCodes"] = await dora.post(f"{PATH}/recovery-codes", proof)
+    proof["otp"] = said["replaceRecoveryCodes"].json()["recovery_codes"][0]
+    said["getSecondFactor"] = await dora.get(PATH)
+    said["disableSecondFactor"] = await client.request(
+        "DELETE", PATH, json=proof, headers=dora.headers
+    )
+    page, said["beginBrowserSession"] = await open_page(client, dora.email)
+    said["getBrowserSession"] = await page.get("/session")
+    said["issueLiveTicket"] = await page.post("/live/tickets")
+    said["endBrowserSession"] = await page.request("DELETE", "/session")
     return said
 
 
@@ -346,6 +386,8 @@ async def test_no_answer_of_any_operation_holds_a_secret(
             "SELECT password_hash AS word FROM users WHERE password_hash IS NOT NULL "
             "UNION ALL SELECT encode(digest, 'hex') FROM refresh_tokens "
             "UNION ALL SELECT encode(digest, 'hex') FROM mail_tokens "
+            "UNION ALL SELECT encode(digest, 'hex') FROM session_cookies "
+            "UNION ALL SELECT encode(digest, 'hex') FROM recovery_codes "
             "UNION ALL SELECT encode(digest, 'hex') FROM api_key_secrets "
             "UNION ALL SELECT encode(secret, 'hex') FROM webhook_endpoints"
         )
@@ -371,7 +413,7 @@ async def test_no_answer_of_any_operation_holds_a_secret(
         if operation_id in PROOFS:
             found = {name for name in found if not PROVING.fullmatch(name)}
         shown = {"secret"} if operation_id in SECRETS_ARE_THE_ANSWER else set()
-        assert found == shown, operation_id
+        assert found == shown | SHOWN.get(operation_id, set()), operation_id
         held = {name for name in names_in(answer.json()) if "token" in name}
         assert bool(held - {"token_type"}) == (operation_id in TOKENS_ARE_THE_ANSWER), operation_id
 
@@ -386,7 +428,8 @@ async def test_no_schema_of_an_answer_names_a_secret(service: Service) -> None:
         found = [field for field in found if field not in SHOWING.get(name, ())]
         if name in PROOF_SCHEMAS:
             found = [field for field in found if not PROVING.fullmatch(field)]
-        assert found == (["secret"] if name == "NewApiKeyAnswer" else []), name
+        known = ["secret"] if name == "NewApiKeyAnswer" else SHOWN_BY_SCHEMA.get(name, [])
+        assert found == known, name
     for name, schema in schemas.items():
         for field, property_ in schema.get("properties", {}).items():
             if "password" in field or (field.endswith("refresh_token") and name.endswith("Body")):

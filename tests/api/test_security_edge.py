@@ -29,6 +29,7 @@ def production(**changes: Any) -> Settings:
         "environment": "production",
         "database_url": "postgresql://unused@db/wallet",
         "signing_key": pem.decode(),
+        "second_factor_key": "at least thirty-two random characters",
         "webhook_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "public_url": "https://wallet.example",
         "smtp_url": "smtp://127.0.0.1:1",
@@ -160,7 +161,7 @@ async def test_production_has_no_mailbox_and_no_password_grant(
         refused = await client.post("/oauth/token", data=form)
         assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_grant_type")
         schemes = service.app.openapi()["components"]["securitySchemes"]
-    assert set(schemes) == {"accessToken", "apiKey"}
+    assert set(schemes) == {"accessToken", "apiKey", "sessionCookie", "csrfToken"}
 
 
 # Origins.

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from tests.api.people import PASSWORD, Person, sign_up, sign_up_with
 from tests.api.security_objects import (
+    BY_COOKIE,
     INVENTORY,
     NAMED,
     OWN,
@@ -52,6 +53,7 @@ NAMES_NOTHING = {
     ("signUp", "handle"),
     ("updateProfile", "handle"),
     ("logIn", "email"),
+    ("beginBrowserSession", "email"),
     ("requestPasswordReset", "email"),
     ("listCheckpoints", "cursor"),
 }
@@ -93,7 +95,7 @@ async def test_the_document_has_exactly_the_operations_of_the_list(service: Serv
 async def test_the_document_says_truly_which_operations_need_a_token(service: Service) -> None:
     found = operations(document_of(service))
     needing = {place for place, operation in found.items() if operation.get("security")}
-    assert needing == set(OWN) | set(NAMED)
+    assert needing == set(OWN) | set(BY_COOKIE) | set(NAMED)
 
 
 async def test_every_operation_that_names_a_thing_is_in_the_matrix(service: Service) -> None:
@@ -395,7 +397,7 @@ async def test_without_a_token_nobody_gets_anything(
     client: httpx.AsyncClient, service: Service
 ) -> None:
     document = document_of(service)
-    for place in (*OWN, *NAMED):
+    for place in (*OWN, *BY_COOKIE, *NAMED):
         answer = await call(client, document, place, {})
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), place
         assert answer.headers["www-authenticate"] == "Bearer", place

@@ -277,7 +277,8 @@ async def test_an_export_holds_everything_and_no_secret(client: httpx.AsyncClien
     assert "attachment" in response.headers["content-disposition"]
     document = response.json()
     assert document.keys() == {
-        "exported_at", "profile", "handles", "sessions", "api_keys", "wallets", "transactions"
+        "exported_at", "profile", "handles", "sessions", "second_factor_enabled_at", "api_keys",
+        "wallets", "transactions",
     }  # fmt: skip
     del profile["wallet"]
     assert document["profile"] == profile

@@ -7,13 +7,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from tests.fakes.guards import MemoryGuards, MemoryLogInDelays
 from tests.fakes.ledger import MemoryClock, MemoryStore
-from tests.fakes.people import (
-    MemoryGuards,
-    MemoryLogInDelays,
-    MemoryPeopleUnitOfWork,
-    PeopleStore,
-)
+from tests.fakes.people import MemoryPeopleUnitOfWork, PeopleStore
 
 from wallet.application.unit_of_work import UnitOfWork
 from wallet.domain.guards import Guard, Guards, GuardTripped, LogInDelayed, LogInDelays

@@ -96,6 +96,7 @@ PASSED_ON = {
     ("verification", "query"),
     ("migrations", "migration.up"),
     ("migrations", "last.down"),
+    ("second_factors", "sql"),
     ("users", "sql"),
     ("janitor", "statement"),
     ("spendings", "statement"),

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fakes.api_keys import ApiKeyStore, MemoryApiKeys
+from tests.fakes.browser_sessions import MemoryLiveTickets, MemorySessionCookies
+from tests.fakes.guards import MemoryGuards, MemoryLogInDelays
 from tests.fakes.ledger import (
     MemoryClock,
     MemoryFundings,
@@ -28,35 +30,40 @@ from tests.fakes.ledger import (
     MemoryWallets,
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
+from tests.fakes.outside import FastHasher, MemoryMailer
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.second_factors import MemorySecondFactors, code_at
 from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 from wallet.application.account_mail import AccountMail
 from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
+from wallet.application.browser_sessions import BrowserSessions
+from wallet.application.browser_sessions import LiveTickets as TicketOffice
 from wallet.application.credentials import Credentials
+from wallet.application.entrance import Attempt, Client, Entrance
 from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
-from wallet.application.log_in import Client, LogIn, Tokens
+from wallet.application.log_in import LogIn, Tokens
 from wallet.application.password_checks import PasswordChecks
 from wallet.application.people import People, Profile, SignUp
-from wallet.application.ports import Clock, Message, NewId
+from wallet.application.ports import Clock, NewId
 from wallet.application.recipients import Recipients
 from wallet.application.revocations import Revocations
+from wallet.application.second_factor_checks import SecondFactorChecks
+from wallet.application.second_factors import SecondFactors as SecondFactorKeeping
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audits import Audits
+from wallet.domain.browser_sessions import (
+    LiveTicket,
+    LiveTickets,
+    SessionCookie,
+    SessionCookies,
+)
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
-from wallet.domain.guards import (
-    FAILURES_FORGOTTEN_AFTER,
-    Guard,
-    Guards,
-    GuardTripped,
-    LogInDelayed,
-    LogInDelays,
-    delay_s,
-)
+from wallet.domain.guards import Guards, LogInDelays
 from wallet.domain.history import History
 from wallet.domain.ids import uuid7
 from wallet.domain.insights import Insights
@@ -65,6 +72,7 @@ from wallet.domain.live import Streams
 from wallet.domain.money import Currency
 from wallet.domain.proofs import Log
 from wallet.domain.safe_mode import SafeModes
+from wallet.domain.second_factors import SecondFactor, SecondFactors
 from wallet.domain.sessions import (
     MailPurpose,
     MailToken,
@@ -78,7 +86,9 @@ from wallet.domain.statements import StatementLines
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
 from wallet.domain.webhook_repository import Sendings, Webhooks
+from wallet.infrastructure.identifiers import new_number
 from wallet.infrastructure.security import JwtTokens, SigningKey, SigningKeys
+from wallet.infrastructure.security.one_time_codes import PasslibOneTimeCodes
 
 PASSWORD = "violet kettle orbit sandal"
 OTHER_PASSWORD = "seven quiet rivers of amber"
@@ -104,6 +114,10 @@ class PeopleStore:
     refresh_tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
     revoked: dict[UUID, datetime] = field(default_factory=dict)
     mail_tokens: dict[bytes, MailToken] = field(default_factory=dict)
+    second_factors: dict[UUID, SecondFactor] = field(default_factory=dict)
+    recovery_codes: dict[tuple[UUID, bytes], bool] = field(default_factory=dict)
+    cookies: dict[bytes, SessionCookie] = field(default_factory=dict)
+    tickets: dict[bytes, LiveTicket] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.api_keys = ApiKeyStore(self.clock)
@@ -274,95 +288,6 @@ class MemoryMailTokens:
                 del self._store.mail_tokens[digest]
 
 
-class MemoryGuards:
-    """Counters in fixed windows."""
-
-    def __init__(self, clock: MemoryClock) -> None:
-        self._clock = clock
-        self.counts: dict[tuple[str, str, int], int] = {}
-
-    async def count(self, guard: Guard, subject: str) -> None:
-        place = self._place(guard, subject)
-        self.counts[place] = self.counts.get(place, 0) + 1
-        if self.counts[place] > guard.limit:
-            raise GuardTripped(retry_after_s=guard.window_s, guard=guard.name)
-
-    async def check(self, guard: Guard, subject: str) -> None:
-        if self.counts.get(self._place(guard, subject), 0) >= guard.limit:
-            raise GuardTripped(retry_after_s=guard.window_s, guard=guard.name)
-
-    def _place(self, guard: Guard, subject: str) -> tuple[str, str, int]:
-        return (guard.name, subject, int(self._clock.now.timestamp()) // guard.window_s)
-
-
-@dataclass
-class Failures:
-    number: int
-    blocked_until: datetime
-    last_at: datetime
-
-
-class MemoryLogInDelays:
-    """Failures in a row."""
-
-    def __init__(self, clock: MemoryClock) -> None:
-        self._clock = clock
-        self.failures: dict[bytes, Failures] = {}
-
-    async def begin(self, account: bytes) -> None:
-        now = self._clock()
-        known = self.failures.get(account)
-        if known is not None and known.blocked_until > now:
-            wait_s = -int(-(known.blocked_until - now).total_seconds() // 1)
-            raise LogInDelayed(retry_after_s=wait_s, wait_s=wait_s)
-        forgotten = known is None or known.last_at < now - FAILURES_FORGOTTEN_AFTER
-        number = 1 if known is None or forgotten else known.number + 1
-        self.failures[account] = Failures(number, now + timedelta(seconds=delay_s(number)), now)
-
-    async def succeed(self, account: bytes) -> None:
-        self.failures.pop(account, None)
-
-    async def take_back(self, account: bytes) -> None:
-        known = self.failures.get(account)
-        if known is not None:
-            self.failures[account] = Failures(
-                max(known.number - 1, 0), self._clock(), known.last_at
-            )
-
-
-class FastHasher:
-    """Readable hashes; `verified` is the spy that counts verifications and their parameters."""
-
-    def __init__(self) -> None:
-        self.parameters = "v2"
-        self.verified: list[str] = []
-
-    async def hash(self, password: str) -> str:
-        return f"{self.parameters}${password}"
-
-    async def verify(self, password: str, stored: str | None) -> bool:
-        decoy = f"{self.parameters}$\0"
-        self.verified.append((stored or decoy).partition("$")[0])
-        await asyncio.sleep(0)
-        return (stored or decoy).partition("$")[2] == password
-
-    def needs_update(self, stored: str) -> bool:
-        return not stored.startswith(f"{self.parameters}$")
-
-
-class MemoryMailer:
-    """An outbox."""
-
-    def __init__(self) -> None:
-        self.outbox: list[Message] = []
-        self.broken = False
-
-    async def send(self, message: Message) -> None:
-        if self.broken:
-            raise ConnectionRefusedError("no mail server")
-        self.outbox.append(message)
-
-
 class MemoryPeopleUnitOfWork:
     """A unit of work on both stores."""
 
@@ -375,6 +300,9 @@ class MemoryPeopleUnitOfWork:
     streams: Streams
     users: Users
     sessions: Sessions
+    session_cookies: SessionCookies
+    live_tickets: LiveTickets
+    second_factors: SecondFactors
     api_keys: ApiKeys
     mail_tokens: MailTokens
     events: Events
@@ -416,6 +344,9 @@ class MemoryPeopleUnitOfWork:
         self.audits = MemoryAudits(transaction)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)
+        self.session_cookies = MemorySessionCookies(self._people)
+        self.live_tickets = MemoryLiveTickets(self._people)
+        self.second_factors = MemorySecondFactors(self._people)
         self.mail_tokens = MemoryMailTokens(self._people)
         self.api_keys = MemoryApiKeys(self._people.api_keys, books, transaction)
         self._transaction = transaction
@@ -474,6 +405,17 @@ def owner(profile: Profile) -> Principal:
     return Principal(profile.user.id, profile.user.id)
 
 
+def attempt(
+    email: str,
+    password: str = PASSWORD,
+    client: Client = HERE,
+    *,
+    otp: str | None = None,
+    alone: bool = False,
+) -> Attempt:
+    return Attempt(email, password, client, otp, alone)
+
+
 class Town:
     """All use cases about people, in memory unless told otherwise.
 
@@ -510,14 +452,29 @@ class Town:
         self._lock = asyncio.Lock()
         self.unit_of_work = unit_of_work or self._in_memory
         self.revocations = self._revocations()
-        checks = PasswordChecks(hasher=self.hasher, delays=self.delays)
-        mail = AccountMail(
+        self.checks = checks = PasswordChecks(hasher=self.hasher, delays=self.delays)
+        self.mail = mail = AccountMail(
             mailer=self.mailer,
             background=self.background,
             guards=self.guards,
             limits=limits,
             new_secret=self.new_secret,
             public_url="https://wallet.example",
+        )
+        self.codes = PasslibOneTimeCodes(["a key that encrypts second factors"])
+        self.second_factor_checks = SecondFactorChecks(
+            codes=self.codes, delays=self.delays, mail=mail, new_id=self.new_id
+        )
+        self.second_factors = SecondFactorKeeping(
+            unit_of_work=self.unit_of_work,
+            password_checks=checks,
+            checks=self.second_factor_checks,
+            codes=self.codes,
+            mail=mail,
+            revocations=self.revocations,
+            clock=self.time,
+            new_id=self.new_id,
+            new_number=new_number,
         )
         self.people = People(
             unit_of_work=self.unit_of_work,
@@ -547,6 +504,15 @@ class Town:
             unit_of_work=self.unit_of_work, guards=self.guards, limits=limits
         )
         self.log_in = self.process(self.revocations)
+        self.browser_sessions = self.browser_process(self.revocations)
+        self.live_tickets = TicketOffice(
+            unit_of_work=self.unit_of_work,
+            guards=self.guards,
+            revocations=self.revocations,
+            clock=self.time,
+            new_secret=self.new_secret,
+            limits=limits,
+        )
         self.api_keys = ApiKeyKeeping(
             unit_of_work=self.unit_of_work,
             reading=self.unit_of_work,
@@ -574,9 +540,8 @@ class Town:
         self.key_authentications.append(keys)
         return LogIn(
             unit_of_work=self.unit_of_work,
+            entrance=self.entrance(revocations),
             guards=self.guards,
-            hasher=self.hasher,
-            password_checks=PasswordChecks(hasher=self.hasher, delays=self.delays),
             tokens=self.tokens,
             authentication=Authentication(
                 tokens=self.tokens, revocations=revocations, clock=self.time, keys=keys
@@ -585,6 +550,30 @@ class Town:
             clock=self.time,
             new_id=self.new_id,
             new_secret=self.new_secret,
+            limits=self.limits,
+        )
+
+    def browser_process(self, revocations: Revocations | None = None) -> BrowserSessions:
+        """Return the browsers' sessions of another process."""
+        revocations = revocations or self._revocations()
+        return BrowserSessions(
+            unit_of_work=self.unit_of_work,
+            entrance=self.entrance(revocations),
+            revocations=revocations,
+            clock=self.time,
+            new_secret=self.new_secret,
+        )
+
+    def entrance(self, revocations: Revocations) -> Entrance:
+        return Entrance(
+            unit_of_work=self.unit_of_work,
+            guards=self.guards,
+            hasher=self.hasher,
+            password_checks=self.checks,
+            second_factor_checks=self.second_factor_checks,
+            revocations=revocations,
+            clock=self.time,
+            new_id=self.new_id,
             limits=self.limits,
         )
 
@@ -609,8 +598,16 @@ class Town:
             await self.credentials.verify_email(owner(profile), self.mailed_token())
         return profile
 
-    async def enter(self, name: str = "ada", password: str = PASSWORD) -> Tokens:
-        return await self.log_in.log_in(f"{name}@example.com", password, HERE)
+    async def enter(
+        self, name: str = "ada", password: str = PASSWORD, otp: str | None = None
+    ) -> Tokens:
+        return await self.log_in.log_in(attempt(f"{name}@example.com", password, otp=otp))
+
+    async def turn_on(self, person: Principal) -> tuple[str, Sequence[str]]:
+        """Set up somebody's second factor; return its secret and the recovery codes."""
+        made = await self.second_factors.begin(person, PASSWORD)
+        otp = code_at(made.secret, self.time())
+        return made.secret, await self.second_factors.confirm(person, otp)
 
     def mailed_token(self) -> str:
         """Return the token of the last mail."""

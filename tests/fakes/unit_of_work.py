@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.fakes.api_keys import MemoryApiKeys
+from tests.fakes.browser_sessions import MemoryLiveTickets, MemorySessionCookies
 from tests.fakes.ledger import (
     MemoryFundings,
     MemoryHistory,
@@ -15,6 +16,7 @@ from tests.fakes.ledger import (
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
+from tests.fakes.second_factors import MemorySecondFactors
 from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 
 
@@ -26,6 +28,9 @@ class MemoryUnitOfWork:
         self._transaction = MemoryTransaction(store)
         self.users = MemoryUsers(people)
         self.sessions = MemorySessions(people)
+        self.session_cookies = MemorySessionCookies(people)
+        self.live_tickets = MemoryLiveTickets(people)
+        self.second_factors = MemorySecondFactors(people)
         self.mail_tokens = MemoryMailTokens(people)
         self.api_keys = MemoryApiKeys(people.api_keys, store, self._transaction)
         self.ledger = MemoryLedger(self._transaction)

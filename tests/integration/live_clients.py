@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,13 +80,18 @@ class Socket:
 
 @asynccontextmanager
 async def events_of(
-    watcher: Watcher, *, seen: str | None = None, query: str = ""
+    watcher: Watcher,
+    *,
+    seen: str | None = None,
+    query: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
     """Open an event stream; yields its events with their name and id."""
-    headers = watcher.headers | ({"last-event-id": seen} if seen else {})
+    shown = dict(headers or watcher.headers)
+    sent = shown | ({"last-event-id": seen} if seen else {})
     async with (
         httpx.AsyncClient(base_url=watcher.url, timeout=30) as client,
-        client.stream("GET", f"/live/events{query}", headers=headers) as response,
+        client.stream("GET", f"/live/events{query}", headers=sent) as response,
     ):
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"].startswith("text/event-stream")

@@ -16,7 +16,14 @@ import pytest
 import pytest_asyncio
 import websockets
 from tests.conftest import reachable_directory
-from tests.integration.live_clients import Watcher, events_of, log_in, sign_up, socket_of
+from tests.integration.live_clients import (
+    PASSWORD,
+    Watcher,
+    events_of,
+    log_in,
+    sign_up,
+    socket_of,
+)
 from tests.integration.serving import Serving, serving
 
 LIMITS = {
@@ -415,3 +422,94 @@ async def connected(service: Serving, port: int) -> bool:
                 if connection.raddr and connection.raddr.port == port:
                     return True
     return False
+
+
+# Tickets, and pages.
+
+
+async def page_of(service: Serving, name: str) -> dict[str, str]:
+    """Log somebody in with a page; return what a browser then sends."""
+    origin = {"sec-fetch-site": "same-origin"}
+    async with httpx.AsyncClient(base_url=service.url) as fresh:
+        body = {"email": f"{name}@example.com", "password": PASSWORD}
+        answer = await fresh.post("/session", json=body, headers=origin)
+    assert answer.status_code == 200, answer.text
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    return {**origin, "cookie": cookie, "x-csrf-token": answer.json()["csrf_token"]}
+
+
+async def ticket_for(service: Serving, headers: dict[str, str]) -> str:
+    # A connection of its own may reach either of the two processes.
+    async with httpx.AsyncClient(base_url=service.url) as fresh:
+        answer = await fresh.post("/live/tickets", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["expires_in"] == 30
+    ticket: str = answer.json()["ticket"]
+    return ticket
+
+
+async def begun_with(watcher: Watcher, message: dict[str, Any]) -> dict[str, Any]:
+    """Open a socket with a first message and return what it begins with."""
+    async with websockets.connect(watcher.socket_url, open_timeout=10) as connection:
+        await connection.send(json.dumps(message))
+        begun: dict[str, Any] = json.loads(await connection.recv())
+    return begun
+
+
+async def test_a_ticket_opens_one_socket_on_any_process(service: Serving, bob: Watcher) -> None:
+    page = await page_of(service, bob.name)
+    for headers in (page, page, page, bob.headers):
+        ticket = await ticket_for(service, headers)
+        assert (await begun_with(bob, {"ticket": ticket}))["type"] == "ready"
+        again = await begun_with(bob, {"ticket": ticket})
+        assert again["problem"]["code"] == "ticket-invalid"
+
+
+async def test_a_ticket_stands_in_no_address_and_beside_no_token(
+    service: Serving, bob: Watcher
+) -> None:
+    ticket = await ticket_for(service, bob.headers)
+    async with httpx.AsyncClient(base_url=service.url) as fresh:
+        assert (await fresh.get(f"/live/events?ticket={ticket}")).status_code == 401
+    both = await begun_with(bob, {"ticket": ticket, "access_token": bob.token})
+    assert both["problem"]["code"] == "message-invalid"
+    neither = await begun_with(bob, {"wallet_ids": []})
+    assert neither["problem"]["code"] == "message-invalid"
+    assert (await begun_with(bob, {"ticket": ticket}))["type"] == "ready"
+
+
+async def test_a_newer_ticket_keeps_a_socket_open_and_no_other_persons_does(
+    service: Serving, bob: Watcher, alice: Watcher
+) -> None:
+    page = await page_of(service, bob.name)
+    async with websockets.connect(bob.socket_url, open_timeout=10) as connection:
+        for expected in ("ready", "extended"):
+            await connection.send(json.dumps({"ticket": await ticket_for(service, page)}))
+            assert json.loads(await connection.recv())["type"] == expected
+        await connection.send(json.dumps({"ticket": await ticket_for(service, alice.headers)}))
+        assert json.loads(await connection.recv())["problem"]["code"] == "message-invalid"
+
+
+async def test_an_event_stream_takes_the_cookie_and_ends_with_its_session(
+    client: httpx.AsyncClient, service: Serving, alice: Watcher, bob: Watcher
+) -> None:
+    page = await page_of(service, bob.name)
+    async with events_of(bob, headers=page) as events:
+        assert (await anext(events))["event"] == "ready"
+        await pay(client, alice, bob, 3)
+        assert (await anext(events))["data"]["balance"]["posted"] == 3
+        async with httpx.AsyncClient(base_url=service.url) as fresh:
+            assert (await fresh.delete("/session", headers=page)).status_code == 204
+        last = await anext(events)
+    assert last["data"]["problem"]["code"] == "session-revoked"
+
+
+async def test_a_ticket_of_a_session_that_has_ended_opens_no_socket(
+    service: Serving, bob: Watcher
+) -> None:
+    page = await page_of(service, bob.name)
+    ticket = await ticket_for(service, page)
+    async with httpx.AsyncClient(base_url=service.url) as fresh:
+        assert (await fresh.delete("/session", headers=page)).status_code == 204
+    await asyncio.sleep(1.5)
+    assert (await begun_with(bob, {"ticket": ticket}))["problem"]["code"] == "session-revoked"

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import timedelta
 
 import pytest
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town
+from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
+from tests.fakes.second_factors import code_at
 
 from wallet.application.directory import Recipient
 from wallet.application.people import SignUp
@@ -133,3 +135,52 @@ async def test_a_reset_token_works_once_over_many_connections(town: Town) -> Non
     )
     assert found.count("done") == 1
     assert found.count(MailTokenInvalid.code) == 9
+
+
+async def test_of_log_ins_at_once_with_one_code_one_gets_in(town: Town) -> None:
+    await town.sign_up("ada")
+    ada = await town.log_in.authenticate((await town.enter()).access_token)
+    secret, codes = await town.turn_on(ada)
+    # The code of now turned it on; that of the next step is good already.
+    otp = code_at(secret, utc_now() + timedelta(seconds=30))
+    found = await outcomes(*(town.enter(otp=otp) for _ in range(3)))
+    assert sorted(found) == ["done"] + ["second-factor-wrong"] * 2
+    # Not more of them: two wrong ones may be left of the first, and five are free.
+    found = await outcomes(*(town.enter(otp=codes[0]) for _ in range(3)))
+    assert sorted(found) == ["done"] + ["second-factor-wrong"] * 2
+    found = await outcomes(*(town.enter(otp=code) for code in codes[1:4]))
+    assert found == ["done"] * 3
+    assert (await town.second_factors.status(ada)).recovery_codes_left == 6
+
+
+async def test_of_guesses_at_once_at_a_code_five_are_tried(town: Town) -> None:
+    await town.sign_up("ada")
+    ada = await town.log_in.authenticate((await town.enter()).access_token)
+    await town.turn_on(ada)
+    found = await outcomes(*(town.enter(otp="x") for _ in range(30)))
+    assert sorted(found) == ["log-in-delayed"] * 25 + ["second-factor-wrong"] * 5
+
+
+async def test_turning_on_twice_at_once_turns_on_once(town: Town) -> None:
+    await town.sign_up("ada")
+    ada = await town.log_in.authenticate((await town.enter()).access_token)
+    made = await town.second_factors.begin(ada, PASSWORD)
+    otp = code_at(made.secret, utc_now())
+    found = await outcomes(*(town.second_factors.confirm(ada, otp) for _ in range(4)))
+    assert sorted(found) == ["done"] + ["second-factor-already-on"] * 3
+    assert (await town.second_factors.status(ada)).recovery_codes_left == 10
+
+
+async def test_everything_about_a_second_factor_at_once_meets_no_deadlock(town: Town) -> None:
+    await town.sign_up("ada")
+    ada = await town.log_in.authenticate((await town.enter()).access_token)
+    _, codes = await town.turn_on(ada)
+    found = await outcomes(
+        *(town.browser_sessions.begin(attempt("ada@example.com", otp=c)) for c in codes[:2]),
+        town.second_factors.replace_codes(ada, PASSWORD, codes[2]),
+        town.second_factors.disable(ada, PASSWORD, codes[3]),
+        town.credentials.change_password(ada, PASSWORD, OTHER_PASSWORD),
+        town.people.close(ada, PASSWORD),
+    )
+    assert "database-unavailable" not in found
+    assert found.count("done") >= 1

@@ -72,6 +72,15 @@ def test_a_receipt_is_checked_offline_as_the_document_says(service: Serving) -> 
     assert said.splitlines()[-1].startswith("REFUSED: the signature of the receipt")
 
 
+def test_a_second_factor_is_set_up_as_the_document_says(service: Serving) -> None:
+    block = next(b for b in blocks("docs/integrating.md") if "second-factor/confirm" in b)
+    said = run(block, service)
+    assert json.loads(said)["code"] == "second-factor-required"
+    directory = service.log.parent
+    assert len(json.loads((directory / "codes.json").read_text())["recovery_codes"]) == 10
+    assert "access_token" in json.loads((directory / "tokens.json").read_text())
+
+
 def test_a_machine_pays_with_a_spending_key_as_the_document_says(service: Serving) -> None:
     block = next(b for b in blocks("docs/integrating.md") if "/api-keys" in b)
     said = run(block, service)

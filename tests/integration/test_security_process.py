@@ -39,6 +39,7 @@ SAFE = {
     "WALLET_ENVIRONMENT": "production",
     "WALLET_DATABASE_URL": NEVER,
     "WALLET_SIGNING_KEY": KEY,
+    "WALLET_SECOND_FACTOR_KEY": "hidden-word" * 3,
     "WALLET_WEBHOOK_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "WALLET_PUBLIC_URL": "https://wallet.example",
     "WALLET_SMTP_URL": "smtp://user:hidden-word@127.0.0.1:1",
@@ -76,6 +77,9 @@ UNSAFE = [
     ("WALLET_SIGNING_KEY", pem_of(ec.generate_private_key(ec.SECP384R1())), "BEGIN"),
     ("WALLET_SIGNING_KEY", pem_of(rsa.generate_private_key(65537, 2048)), "BEGIN"),
     ("WALLET_PREVIOUS_SIGNING_KEY", HIDDEN, HIDDEN),
+    ("WALLET_SECOND_FACTOR_KEY", "", ""),
+    ("WALLET_SECOND_FACTOR_KEY", "hidden-word" * 2, "hidden-word"),
+    ("WALLET_PREVIOUS_SECOND_FACTOR_KEY", "hidden-word" * 2, "hidden-word"),
     ("WALLET_WEBHOOK_KEY", "", ""),
     ("WALLET_WEBHOOK_KEY", HIDDEN, HIDDEN),
     ("WALLET_PREVIOUS_WEBHOOK_KEY", HIDDEN, HIDDEN),
@@ -319,8 +323,10 @@ async def test_production_shows_no_mail_takes_no_password_grant_and_keeps_no_key
     assert (mail.status_code, mail.json()["code"]) == (404, "not-found")
     assert (grant.status_code, grant.json()["error"]) == (400, "unsupported_grant_type")
     assert live.headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
-    assert set(document["components"]["securitySchemes"]) == {"accessToken", "apiKey"}
+    schemes = document["components"]["securitySchemes"]
+    assert set(schemes) == {"accessToken", "apiKey", "sessionCookie", "csrfToken"}
     assert not (serving_place / "data/signing-key.pem").exists()
+    assert not (serving_place / "data/second-factor-key").exists()
     assert not (serving_place / "data/mail").exists()
     assert "/dev/mail" not in log
     for secret in (HIDDEN, "BEGIN PRIVATE KEY", database.url, database.owner_url):

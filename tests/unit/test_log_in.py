@@ -6,11 +6,12 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town
+from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
 
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
-from wallet.application.log_in import Client, LogIn
+from wallet.application.entrance import Client
+from wallet.application.log_in import LogIn
 from wallet.application.unit_of_work import Interrupted, UnitOfWork
 from wallet.domain.errors import Overloaded, Unauthenticated
 from wallet.domain.guards import GuardTripped, LogInDelayed
@@ -34,7 +35,7 @@ from wallet.domain.users import Role
 async def test_logging_in_gives_tokens_that_name_the_person_and_the_session() -> None:
     town = Town()
     profile = await town.sign_up()
-    tokens = await town.log_in.log_in(" ADA@Example.com", PASSWORD, HERE)
+    tokens = await town.log_in.log_in(attempt(" ADA@Example.com"))
     ada = await town.log_in.authenticate(tokens.access_token)
     assert ada.user_id == profile.user.id
     (session,) = await town.log_in.sessions(ada)
@@ -51,7 +52,7 @@ async def test_unknown_and_known_look_the_same_and_cost_one_verification(email: 
     town = Town()
     await town.sign_up()
     with pytest.raises(CredentialsInvalid) as caught:
-        await town.log_in.log_in(email, OTHER_PASSWORD, HERE)
+        await town.log_in.log_in(attempt(email, OTHER_PASSWORD))
     assert (caught.value.code, dict(caught.value.facts)) == ("credentials-invalid", {})
     assert town.hasher.verified == ["v2"]
 
@@ -83,10 +84,9 @@ async def test_a_thousand_guesses_never_lock_an_account_for_good() -> None:
     await town.sign_up()
     for number in range(1000):
         town.pass_time(minutes=15)
+        there = Client(f"198.51.100.{number % 250}")
         with pytest.raises(CredentialsInvalid):
-            await town.log_in.log_in(
-                "ada@example.com", f"guess {number}", Client(f"198.51.100.{number % 250}")
-            )
+            await town.log_in.log_in(attempt("ada@example.com", f"guess {number}", there))
     town.pass_time(minutes=15)
     await town.enter()
 
@@ -120,7 +120,7 @@ async def test_log_ins_are_counted_by_address_over_all_accounts() -> None:
     with pytest.raises(GuardTripped):
         await town.enter("person60")
     with pytest.raises(CredentialsInvalid):
-        await town.log_in.log_in("person60@example.com", PASSWORD, Client("198.51.100.1"))
+        await town.log_in.log_in(attempt("person60@example.com", client=Client("198.51.100.1")))
 
 
 async def test_an_older_hash_is_upgraded_at_log_in() -> None:
@@ -151,9 +151,9 @@ async def test_staff_cannot_use_the_grant_of_the_docs_page() -> None:
     user = town.people_store.users[profile.user.id]
     town.people_store.users[user.id] = replace(user, role=Role.SUPPORT)
     with pytest.raises(GrantRefused):
-        await town.log_in.log_in("ada@example.com", PASSWORD, HERE, staff=False)
+        await town.log_in.log_in(attempt("ada@example.com", alone=True))
     with pytest.raises(CredentialsInvalid):
-        await town.log_in.log_in("ada@example.com", OTHER_PASSWORD, HERE, staff=False)
+        await town.log_in.log_in(attempt("ada@example.com", OTHER_PASSWORD, alone=True))
     await town.enter()
 
 
@@ -480,9 +480,8 @@ async def test_access_tokens_may_not_live_longer_than_fifteen_minutes() -> None:
     with pytest.raises(ValueError, match="15 minutes"):
         LogIn(
             unit_of_work=town.unit_of_work,
+            entrance=town.entrance(town.revocations),
             guards=town.guards,
-            hasher=town.hasher,
-            password_checks=town.log_in._password_checks,
             tokens=town.tokens,
             authentication=Authentication(
                 tokens=town.tokens,

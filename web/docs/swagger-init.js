@@ -20,6 +20,8 @@ window.SwaggerUIBundle({
   requestSnippetsEnabled: true,
   // A token must not survive the tab: whoever opens the browser next would pay with it.
   persistAuthorization: false,
+  // What is tried here is shown with the token above, never with the cookie of a page of ours.
+  requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),
   // The default validator is a public site that would be told our address.
   validatorUrl: null,
   // A link must not make this page show, and send tokens to, another server's document.

@@ -21,15 +21,18 @@ from wallet.api.problems import install_problems
 from wallet.api.routes import (
     api_keys,
     balances,
+    browser_sessions,
     credentials,
     development,
     events,
     health,
     idempotency_keys,
     live,
+    live_tickets,
     oauth,
     problems,
     proofs,
+    second_factors,
     sessions,
     statements,
     top_ups,
@@ -56,14 +59,17 @@ ROUTERS: tuple[APIRouter, ...] = (
     transactions.line_router,
     statements.router,
     live.router,
+    live_tickets.router,
     proofs.router,
     events.router,
     webhooks.router,
     webhook_deliveries.router,
     idempotency_keys.router,
     sessions.router,
+    browser_sessions.router,
     users.router,
     credentials.router,
+    second_factors.router,
     api_keys.router,
     oauth.router,
     health.router,
@@ -131,6 +137,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     app.state.takes_passwords_at_oauth = password_grant
+    app.state.public_url = options.public_url
     app.include_router(documents_router())
     if not options.production:
         app.include_router(development.router)

@@ -5,19 +5,25 @@ The plain functions take what ASGI gives, so that a hot route decides exactly li
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from time import monotonic
 from typing import Any, Self
 
 from fastapi import Request
+from fastapi.openapi.models import APIKey as CookieScheme
+from fastapi.openapi.models import APIKeyIn as ParameterPlace
 from fastapi.openapi.models import HTTPBearer as BearerScheme
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
+from wallet.api.cookies import COOKIE_NAME, browser_of, session_cookie
+from wallet.api.cookies import SCHEME_NAME as COOKIE_SCHEME_NAME
 from wallet.api.key_scopes import require_access
 from wallet.api.problems import Headers
 from wallet.api.throughput import Throughput
-from wallet.application.log_in import Client
+from wallet.application.browser_sessions import Browser
+from wallet.application.entrance import Client
 from wallet.domain.errors import Unauthenticated
 from wallet.domain.sessions import Principal, TokenInvalid
 
@@ -92,7 +98,7 @@ async def authenticated(
     state = scope.setdefault("state", {})
     known: tuple[Principal, Headers] | None = state.get("authenticated")
     if known is None:
-        principal = await authenticate(bearer_token(scope["headers"]))
+        principal = await _identified(scope, authenticate)
         state["person_id"] = principal.user_id
         if principal.grant is not None:
             state["api_key_id"] = principal.grant.api_key_id
@@ -102,6 +108,24 @@ async def authenticated(
     principal, state["headers"] = known
     # The edge puts these headers on whatever answer the route gives, problems included.
     return principal
+
+
+async def _identified(scope: Scope, authenticate: Authenticate) -> Principal:
+    secret = session_cookie(scope["headers"])
+    if secret is None:
+        return await authenticate(bearer_token(scope["headers"]))
+    return (await browser_of(scope, secret)).principal
+
+
+async def authenticated_until(request: Request) -> datetime:
+    """Return when the credential of a request that was authenticated expires."""
+    use_cases, headers = request.app.state.use_cases, request.scope["headers"]
+    secret = session_cookie(headers)
+    if secret is not None:
+        return (await browser_of(request.scope, secret)).expires_at
+    expires_at: datetime
+    _, expires_at = await use_cases.log_in.authenticate_until(bearer_token(headers))
+    return expires_at
 
 
 def count_further(request: Request, person: Principal, count: int) -> None:
@@ -133,6 +157,25 @@ class _CurrentPerson(SecurityBase):
 
 
 current_person = _CurrentPerson()
+
+
+class _CurrentBrowser(SecurityBase):
+    """The dependency of what only a browser's session can ask for; a token does not do."""
+
+    def __init__(self) -> None:
+        self.model = CookieScheme(**{"in": ParameterPlace.cookie, "name": COOKIE_NAME})
+        self.scheme_name = COOKIE_SCHEME_NAME
+
+    async def __call__(self, request: Request) -> Browser:
+        # Whoever comes with something else is told what of it is wrong first.
+        await current_person(request)
+        secret = session_cookie(request.scope["headers"])
+        if secret is None:
+            raise Unauthenticated
+        return await browser_of(request.scope, secret)
+
+
+current_browser = _CurrentBrowser()
 
 
 def client_of(request: Request) -> Client:

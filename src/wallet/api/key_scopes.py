@@ -63,6 +63,14 @@ CLOSED = frozenset(
         "listSessions",
         "revokeSession",
         "logOut",
+        "getBrowserSession",
+        "endBrowserSession",
+        "issueLiveTicket",
+        "getSecondFactor",
+        "beginSecondFactor",
+        "confirmSecondFactor",
+        "replaceRecoveryCodes",
+        "disableSecondFactor",
     }
 )
 

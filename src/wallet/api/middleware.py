@@ -194,9 +194,7 @@ class Edge:
         origin = found.get(b"origin")
         if origin is None or (self.cors is not None and self.cors.allows(origin)):
             return True
-        own = {urlsplit(self.options.public_url).netloc.encode(), found.get(b"host")}
-        scheme, _, host = origin.partition(b"://")
-        return scheme in {b"http", b"https"} and host in own
+        return is_own_origin(origin, found.get(b"host"), self.options.public_url)
 
     async def _refuse_socket(self, scope: Scope, send: Send, error: WalletError) -> None:
         request_id = scope["state"]["request_id"]
@@ -391,6 +389,12 @@ class Cors:
             and b"origin" in found
             and any(name == b"access-control-request-method" for name, _ in scope["headers"])
         )
+
+
+def is_own_origin(origin: bytes, host: bytes | None, public_url: str) -> bool:
+    """Tell whether an origin is where the service is reached, or what the request calls it."""
+    scheme, _, own = origin.partition(b"://")
+    return scheme in {b"http", b"https"} and own in {urlsplit(public_url).netloc.encode(), host}
 
 
 def route_template(scope: Scope) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from wallet.api.cookies import document_cookies
+from wallet.api.dependencies import SCHEME_NAME as BEARER_SCHEME_NAME
 from wallet.api.examples import complete_examples, show_recorded
 from wallet.api.key_scopes import SCHEME_NAME, document_access, scheme
 from wallet.api.problems import (
@@ -86,7 +88,7 @@ def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
                 license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
             )
             document["paths"] = _in_reading_order(document["paths"])
-            document = _completed(document)
+            document = _completed(document_cookies(document, BEARER_SCHEME_NAME))
             app.openapi_schema = document_password_grant(document) if password_grant else document
         return app.openapi_schema
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from wallet.api.fields import Text
 from wallet.application.people import Profile
 from wallet.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
+from wallet.domain.second_factors import OTP_LENGTH_MAX
 from wallet.domain.users import EMAIL_LENGTH_MAX, HANDLE_LENGTH_MAX, HANDLE_LENGTH_MIN
 
 PASSWORD_TEXT_LENGTH_MAX = 4 * PASSWORD_LENGTH_MAX
@@ -72,6 +73,15 @@ GivenPassword = Annotated[
 ]
 GivenToken = Annotated[
     Text, Field(min_length=1, max_length=TOKEN_LENGTH_MAX, json_schema_extra=_SECRET)
+]
+GivenOtp = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=OTP_LENGTH_MAX,
+        description="Of the second factor: six digits of the app, or a recovery code.",
+        json_schema_extra=_SECRET,
+    ),
 ]
 
 EXAMPLE_PASSWORD = "violet kettle orbit sandal"  # noqa: S105 - an example, in the documents

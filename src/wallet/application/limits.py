@@ -20,6 +20,7 @@ class PeopleLimits(NamedTuple):
     look_up: Guard = Guard("look-up", 120, MINUTE_S)  # person
     failed_recipient: Guard = Guard("failed-recipient", 30, HOUR_S)  # person
     export: Guard = Guard("export", 10, HOUR_S)  # person
+    live_ticket: Guard = Guard("live-ticket", 120, MINUTE_S)  # person
     api_key: Guard = Guard("api-key", 60, HOUR_S)  # person; making and rotating
 
 

@@ -1,44 +1,30 @@
 """Logging in, staying in, and logging out again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NoReturn
 from uuid import UUID
 
 from wallet.application.account_mail import digest_of
 from wallet.application.authentication import Authentication
+from wallet.application.entrance import Attempt, Client, Entrance
 from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
-from wallet.application.password_checks import PasswordChecks
-from wallet.application.ports import Clock, NewId, NewSecret, PasswordHasher, TokenIssuer
+from wallet.application.ports import Clock, NewId, NewSecret, TokenIssuer
 from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.events import Event
 from wallet.domain.guards import Guards, subject_of_address
-from wallet.domain.passwords import password_of
 from wallet.domain.sessions import (
     ACCESS_LIFETIME_MAX,
     SESSION_LIFETIME,
-    SESSIONS_MAX,
-    CredentialsInvalid,
-    GrantRefused,
     Principal,
     RefreshToken,
     RefreshTokenInvalid,
     RefreshTokenReused,
     Session,
     SessionNotFound,
-    user_agent_of,
 )
-from wallet.domain.users import EmailInvalid, User, email_of
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Where a request came from: the peer's address, and what the client calls itself."""
-
-    address: str = ""
-    user_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +43,8 @@ class LogIn:
         self,
         *,
         unit_of_work: UnitOfWorkFactory,
+        entrance: Entrance,
         guards: Guards,
-        hasher: PasswordHasher,
-        password_checks: PasswordChecks,
         tokens: TokenIssuer,
         authentication: Authentication,
         revocations: Revocations,
@@ -73,9 +58,8 @@ class LogIn:
         if not timedelta(seconds=1) <= access_lifetime <= ACCESS_LIFETIME_MAX:
             raise ValueError("access tokens live between 1 s and 15 minutes")
         self._unit_of_work = unit_of_work
+        self._entrance = entrance
         self._guards = guards
-        self._hasher = hasher
-        self._password_checks = password_checks
         self._tokens = tokens
         self._revocations = revocations
         self._clock = clock
@@ -88,23 +72,16 @@ class LogIn:
         self.authenticate_until = authentication.authenticate_until
         self.jwks = tokens.jwks
 
-    async def log_in(
-        self, email: str, password: str, client: Client, *, staff: bool = True
-    ) -> Tokens:
-        """Begin a session; `staff=False` refuses those of the operator's people.
+    async def log_in(self, attempt: Attempt) -> Tokens:
+        """Begin a session; raises what `Entrance.enter` raises."""
+        secret = self._new_secret()
 
-        Raises `CredentialsInvalid` (the same for an unknown address and a wrong password),
-        `GuardTripped`, `LogInDelayed`, `GrantRefused`, or `Overloaded`.
-        """
-        await self._guards.count(self._limits.log_in, subject_of_address(client.address))
-        address, user = await self._read(email)
-        stored = None if user is None else user.password_hash
-        right = await self._password_checks.check(address, password, stored)
-        if user is None or not right:
-            raise CredentialsInvalid
-        if user.role.is_staff and not staff:
-            raise GrantRefused
-        return await self._begin(user, await self._upgraded(user, password), client)
+        async def keep(work: UnitOfWork, session: Session) -> None:
+            token = RefreshToken(digest_of(secret), session.id, session.created_at)
+            await work.sessions.add(session, token)
+
+        session = (await self._entrance.enter(attempt, self._session_lifetime, keep)).session
+        return self._hand_out(session, secret, session.created_at)
 
     async def refresh(self, refresh_token: str, client: Client) -> Tokens:
         """Use up a refresh token and return new tokens of its session.
@@ -152,47 +129,6 @@ class LogIn:
             await work.sessions.revoke([session_id], now)
             await work.commit()
         self._revocations.add([session_id])
-
-    async def _read(self, email: str) -> tuple[str, User | None]:
-        try:
-            address = email_of(email)
-        except EmailInvalid:
-            return email.strip().lower(), None
-        async with self._unit_of_work() as work:
-            return address, await work.users.by_email(address)
-
-    async def _upgraded(self, user: User, password: str) -> str | None:
-        """Return a hash with the present parameters if the stored one has older ones."""
-        if user.password_hash is None or not self._hasher.needs_update(user.password_hash):
-            return user.password_hash
-        return await self._hasher.hash(password_of(password))
-
-    async def _begin(self, user: User, password_hash: str | None, client: Client) -> Tokens:
-        now = self._clock()
-        secret = self._new_secret()
-        session = Session(
-            id=self._new_id(),
-            user_id=user.id,
-            created_at=now,
-            last_used_at=now,
-            expires_at=now + self._session_lifetime,
-            user_agent=user_agent_of(client.user_agent),
-            address=client.address or None,
-        )
-        async with self._unit_of_work() as work:
-            locked = await work.users.lock(user.id)
-            # A password that was changed since it was verified must not open a session any more.
-            if locked is None or locked.password_hash != user.password_hash:
-                raise CredentialsInvalid
-            if password_hash != locked.password_hash:
-                await work.users.save(replace(locked, password_hash=password_hash))
-            surplus = (await work.sessions.of_user(user.id, now))[SESSIONS_MAX - 1 :]
-            ended = [old.id for old in surplus]
-            await work.sessions.revoke(ended, now)
-            await work.sessions.add(session, RefreshToken(digest_of(secret), session.id, now))
-            await work.commit()
-        self._revocations.add(ended)
-        return self._hand_out(session, secret, now)
 
     async def _betrayed(self, work: UnitOfWork, session: Session, now: datetime) -> NoReturn:
         """End a session whose refresh token came a second time."""

@@ -59,6 +59,7 @@ class Export:
     user: User
     handles: Sequence[str]
     sessions: Sequence[Session]
+    second_factor_enabled_at: datetime | None
     api_keys: Sequence[ApiKey]
     wallets: Sequence[WalletView]
 
@@ -169,6 +170,7 @@ class People:
             await work.wallets.close_all(user.id, now)
             await work.webhooks.remove_all(user.id)
             await work.users.close(user.closed(now))
+            await work.second_factors.remove(user.id)
             ended = await work.sessions.revoke_all(user.id, now)
             secrets = await work.api_keys.revoke_all(user.id, now)
             for purpose in MailPurpose:
@@ -183,11 +185,13 @@ class People:
         await self._guards.count(self._limits.export, str(principal.user_id))
         now = self._clock()
         async with self._unit_of_work() as work:
+            factor = await work.second_factors.get(principal.user_id)
             return Export(
                 exported_at=now,
                 user=_open(await work.users.get(principal.user_id)),
                 handles=await work.users.handles(principal.user_id),
                 sessions=await work.sessions.of_user(principal.user_id, now),
+                second_factor_enabled_at=None if factor is None else factor.enabled_at,
                 api_keys=await _all_keys(work, principal.user_id, now),
                 wallets=await work.wallets.of_owner(principal.user_id),
             )

@@ -1,7 +1,7 @@
 """What the use cases about people need of the world: hashing, tokens, mail, time and randomness."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,6 +14,9 @@ NewId = Callable[[], UUID]
 
 NewSecret = Callable[[], str]
 """Makes an opaque token of 256 random bits, safe in a URL."""
+
+NewNumber = Callable[[int], int]
+"""Makes an unpredictable whole number with so many random bits."""
 
 ReportError = Callable[[BaseException], object]
 """Told of what went wrong where nobody waits for an answer."""
@@ -57,6 +60,49 @@ class TokenIssuer(Protocol):
 
     def jwks(self) -> Mapping[str, Any]:
         """Return the public keys as a JSON Web Key Set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A one-time code that is right: its time step, and the secret as it is kept from now on."""
+
+    step: int
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What an authenticator app takes in: the secret in base 32, as an address, and as a picture.
+
+    `qr_svg` is an SVG image of the address without script, style or outside references.
+    """
+
+    secret: str = field(repr=False)
+    otpauth_uri: str = field(repr=False)
+    qr_svg: str = field(repr=False)
+
+
+class OneTimeCodes(Protocol):
+    """Secrets that authenticator apps make codes of; encrypted wherever they are kept."""
+
+    def new_secret(self) -> str:
+        """Return a new secret, encrypted."""
+        ...
+
+    async def enrolment(self, secret: str, label: str) -> Enrolment:
+        """Return what an app takes in of an encrypted secret; `label` tells it from others."""
+        ...
+
+    def match(self, secret: str, digits: str, now: datetime, last_step: int | None) -> Match | None:
+        """Return the match of a code of this time step or of the one before or after it.
+
+        None if it is none of them, or one that is not later than `last_step`.
+        """
+        ...
+
+    def again(self, secret: str) -> str:
+        """Return an encrypted secret, encrypted with the present key if it was with another."""
         ...
 
 

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audits import Audits
+from wallet.domain.browser_sessions import LiveTickets, SessionCookies
 from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
@@ -20,6 +21,7 @@ from wallet.domain.ledger import Ledger
 from wallet.domain.live import Streams
 from wallet.domain.proofs import Log
 from wallet.domain.safe_mode import SafeModes
+from wallet.domain.second_factors import SecondFactors
 from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.statements import StatementLines
 from wallet.domain.users import Users
@@ -79,6 +81,21 @@ class UnitOfWork(Protocol):
     @property
     def sessions(self) -> Sessions:
         """The sessions of this transaction."""
+        ...
+
+    @property
+    def session_cookies(self) -> SessionCookies:
+        """The cookies of browsers' sessions, in this transaction."""
+        ...
+
+    @property
+    def live_tickets(self) -> LiveTickets:
+        """The tickets for live streams, in this transaction."""
+        ...
+
+    @property
+    def second_factors(self) -> SecondFactors:
+        """The second factors of this transaction."""
         ...
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from wallet.application.activity import Activity
 from wallet.application.api_keys import ApiKeyKeeping
+from wallet.application.browser_sessions import BrowserSessions, LiveTickets
 from wallet.application.credentials import Credentials
 from wallet.application.event_log import EventLog
 from wallet.application.idempotency import IdempotencyKeys
@@ -12,6 +13,7 @@ from wallet.application.log_in import LogIn
 from wallet.application.people import People
 from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
+from wallet.application.second_factors import SecondFactors
 from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -27,6 +29,9 @@ class UseCases:
     people: People
     credentials: Credentials
     log_in: LogIn
+    browser_sessions: BrowserSessions
+    live_tickets: LiveTickets
+    second_factors: SecondFactors
     api_keys: ApiKeyKeeping
     recipients: Recipients
     wallets: WalletKeeping

@@ -19,7 +19,7 @@ from wallet.application.people import SignUp
 from wallet.application.safe_mode import SafeMode
 from wallet.application.verification import Report, verify_journal, verify_rest
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directory
-from wallet.bootstrap.parts import running_parts
+from wallet.bootstrap.parts import Parts, running_parts
 from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
 from wallet.domain.webhooks import SECRET_SIZE, secret_of
@@ -29,7 +29,7 @@ from wallet.infrastructure.postgres import migrations
 from wallet.infrastructure.postgres.pool import create_pool
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 from wallet.infrastructure.postgres.verification import BooksUnreadable, PostgresBooks, snapshot
-from wallet.infrastructure.security.keys import SigningKeyInvalid, SigningKeys
+from wallet.infrastructure.security.keys import SecretInvalid, SigningKeyInvalid, SigningKeys
 from wallet.infrastructure.security.signing import is_signed, public_key_of
 from wallet.infrastructure.telemetry import Metrics
 from wallet.settings import Settings
@@ -178,31 +178,58 @@ async def create_admin(
     password: str,
 ) -> UUID:
     """Make an administrator; return their id. Raises `StartFailed` with the reason if refused."""
+    wish = SignUp(
+        first_name=first_name,
+        last_name=last_name,
+        email=email,
+        password=password,
+        handle=None,
+        address="127.0.0.1",
+    )
+    async with _parts(settings, addresses) as parts:
+        return await parts.staff.appoint(wish)
+
+
+async def reset_second_factor(
+    settings: Settings, addresses: DatabaseAddresses, email: str, by: str, reason: str
+) -> list[str]:
+    """Take the second factor off somebody who has lost it; return a line that says so."""
+    if not reason.strip():
+        raise StartFailed("Say why, and how you know that it is them.")
+    async with _parts(settings, addresses) as parts:
+        person_id = await parts.second_factors.reset(email, by, reason.strip())
+    return [f"{email} ({person_id}) has no second factor any more; all their sessions have ended."]
+
+
+async def encrypt_second_factors(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
+    """Encrypt the secrets of all second factors with the present key; return a line."""
+    async with _parts(settings, addresses) as parts:
+        changed = await parts.second_factors.encrypt_again()
+    return [f"{changed} encrypted again; the previous key is not needed any more."]
+
+
+@asynccontextmanager
+async def _parts(settings: Settings, addresses: DatabaseAddresses) -> AsyncIterator[Parts]:
+    """Yield the application's parts on a migrated database; a refusal is a `StartFailed`."""
 
     def log(event: str, **_: object) -> None:
         """Say nothing: the command line tells the outcome."""
 
     await _migrated(addresses)
-    async with running_parts(
-        settings,
-        database_url=addresses.service_url,
-        directory=data_directory(settings),
-        metrics=Metrics(),
-        log=log,
-        log_error=log,
-    ) as parts:
-        wish = SignUp(
-            first_name=first_name,
-            last_name=last_name,
-            email=email,
-            password=password,
-            handle=None,
-            address="127.0.0.1",
-        )
-        try:
-            return await parts.staff.appoint(wish)
-        except WalletError as error:
-            raise StartFailed(f"{error.detail} ({error.code})") from error
+    try:
+        async with running_parts(
+            settings,
+            database_url=addresses.service_url,
+            directory=data_directory(settings),
+            metrics=Metrics(),
+            log=log,
+            log_error=log,
+        ) as parts:
+            yield parts
+    except WalletError as error:
+        raise StartFailed(f"{error.detail} ({error.code})") from error
+    except (SecretInvalid, SigningKeyInvalid) as error:
+        raise StartFailed(str(error)) from error
 
 
 async def _migrated(addresses: DatabaseAddresses) -> None:

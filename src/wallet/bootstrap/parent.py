@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from wallet.bootstrap.people import signing_keys
+from wallet.bootstrap.people import second_factor_keys, signing_keys
 from wallet.bootstrap.webhooks import secret_box
 from wallet.infrastructure.embedded_postgres import (
     EmbeddedPostgres,
@@ -21,7 +21,7 @@ from wallet.infrastructure.embedded_postgres import (
 )
 from wallet.infrastructure.postgres.durability import NotDurable, check_durability
 from wallet.infrastructure.postgres.migrations import MigrationFailed, migrate_up
-from wallet.infrastructure.security.keys import SigningKeyInvalid
+from wallet.infrastructure.security.keys import SecretInvalid, SigningKeyInvalid
 from wallet.infrastructure.security.secret_box import EncryptionKeyInvalid
 from wallet.infrastructure.telemetry import prepare_metrics_directory
 from wallet.infrastructure.web_server import AddressInUse, Serving, unwind_on_termination
@@ -109,7 +109,7 @@ def serve(settings: Settings, *, say: Say) -> None:
     unwind_on_termination()
     directory = data_directory(settings)
     try:
-        _check_key(settings, directory)
+        _check_keys(settings, directory)
         with database(settings) as addresses, _metrics_directory():
             asyncio.run(_prepare(settings, addresses))
             if settings.production and addresses.service_role is None:
@@ -134,11 +134,12 @@ async def _prepare(settings: Settings, addresses: DatabaseAddresses) -> None:
     await check_durability(addresses.service_url, required=settings.production)
 
 
-def _check_key(settings: Settings, directory: Path) -> None:
+def _check_keys(settings: Settings, directory: Path) -> None:
     try:
         signing_keys(settings, directory)
+        second_factor_keys(settings, directory)
         secret_box(settings, directory)
-    except (SigningKeyInvalid, EncryptionKeyInvalid, OSError) as error:
+    except (SigningKeyInvalid, SecretInvalid, EncryptionKeyInvalid, OSError) as error:
         raise StartFailed(str(error)) from error
 
 

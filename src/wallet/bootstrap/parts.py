@@ -13,6 +13,7 @@ from wallet.application.idempotency import IdempotencyKeys
 from wallet.application.key_authentication import NOTE_EVERY_S
 from wallet.application.live import LOOK_EVERY_S
 from wallet.application.proofs import Proofs
+from wallet.application.second_factors import SecondFactors
 from wallet.application.staff import Staff
 from wallet.application.statements import Statements
 from wallet.application.use_cases import UseCases
@@ -50,6 +51,7 @@ class Parts:
 
     use_cases: UseCases
     staff: Staff
+    second_factors: SecondFactors
     mailbox: FileMailer | None
     ready: Callable[[], Coroutine[Any, Any, Mapping[str, str]]]
 
@@ -105,7 +107,7 @@ async def running_parts(
             books = "ok" if safe_mode.current is None else "safe-mode"
             return {**await database_ready(reading_pool), "books": books}
 
-        yield Parts(use_cases, people.staff, people.mailbox, ready)
+        yield Parts(use_cases, people.staff, people.second_factors, people.mailbox, ready)
 
 
 def _use_cases(
@@ -119,6 +121,9 @@ def _use_cases(
         people=people.people,
         credentials=people.credentials,
         log_in=people.log_in,
+        browser_sessions=people.browser_sessions,
+        live_tickets=people.live_tickets,
+        second_factors=people.second_factors,
         api_keys=people.api_keys,
         recipients=people.recipients,
         wallets=WalletKeeping(

@@ -10,7 +10,9 @@ from wallet.application.account_mail import AccountMail
 from wallet.application.api_keys import ApiKeyKeeping
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background
+from wallet.application.browser_sessions import BrowserSessions, LiveTickets
 from wallet.application.credentials import Credentials
+from wallet.application.entrance import Entrance
 from wallet.application.key_authentication import KeyAuthentication
 from wallet.application.limits import PeopleLimits
 from wallet.application.log_in import LogIn
@@ -19,14 +21,22 @@ from wallet.application.people import People
 from wallet.application.ports import Mailer
 from wallet.application.recipients import Recipients
 from wallet.application.revocations import Revocations
+from wallet.application.second_factor_checks import SecondFactorChecks
+from wallet.application.second_factors import SecondFactors
 from wallet.application.staff import Staff
 from wallet.bootstrap.ground import Ground
 from wallet.domain.guards import Guard
 from wallet.domain.money import currency_of
-from wallet.infrastructure.identifiers import new_id, new_secret, utc_now
+from wallet.infrastructure.identifiers import new_id, new_number, new_secret, utc_now
 from wallet.infrastructure.mail import FileMailer, SmtpMailer
 from wallet.infrastructure.postgres.guards import PostgresGuards, PostgresLogInDelays
-from wallet.infrastructure.security.keys import SigningKey, SigningKeys, load_or_create_key
+from wallet.infrastructure.security.keys import (
+    SigningKey,
+    SigningKeys,
+    load_or_create_key,
+    load_or_create_secret,
+)
+from wallet.infrastructure.security.one_time_codes import PasslibOneTimeCodes
 from wallet.infrastructure.security.passwords import Argon2Passwords
 from wallet.infrastructure.security.signing import Es256Signer
 from wallet.infrastructure.security.tokens import JwtTokens
@@ -34,6 +44,7 @@ from wallet.settings import Settings
 
 AUDIENCE = "wallet"
 KEY_FILE = "signing-key.pem"
+SECOND_FACTOR_KEY_FILE = "second-factor-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,9 @@ class PeopleParts:
     people: People
     credentials: Credentials
     log_in: LogIn
+    browser_sessions: BrowserSessions
+    live_tickets: LiveTickets
+    second_factors: SecondFactors
     api_keys: ApiKeyKeeping
     key_authentication: KeyAuthentication
     recipients: Recipients
@@ -62,6 +76,9 @@ class _Tools:
     limits: PeopleLimits
     hasher: Argon2Passwords
     checks: PasswordChecks
+    codes: PasslibOneTimeCodes
+    second_factor_checks: SecondFactorChecks
+    entrance: Entrance
     background: Background
     mail: AccountMail
     revocations: Revocations
@@ -80,6 +97,16 @@ def people_parts(ground: Ground) -> PeopleParts:
         people=people,
         credentials=_credentials(ground, tools),
         log_in=_log_in(ground, tools),
+        browser_sessions=_browser_sessions(ground, tools),
+        live_tickets=LiveTickets(
+            unit_of_work=ground.unit_of_work,
+            guards=tools.guards,
+            revocations=tools.revocations,
+            clock=utc_now,
+            new_secret=new_secret,
+            limits=tools.limits,
+        ),
+        second_factors=_second_factors(ground, tools),
         api_keys=_api_keys(ground, tools, recipients),
         key_authentication=tools.key_authentication,
         recipients=recipients,
@@ -107,6 +134,18 @@ def signing_keys(settings: Settings, directory: Path) -> SigningKeys:
     return SigningKeys(current, previous)
 
 
+def second_factor_keys(settings: Settings, directory: Path) -> tuple[str, ...]:
+    """Return the keys that the secrets of second factors are encrypted with, the present one first.
+
+    Those of the settings, or in development the one kept in the data directory. Raises
+    `SecretInvalid`, naming the file.
+    """
+    if settings.second_factor_key is None:
+        return (load_or_create_secret(directory / SECOND_FACTOR_KEY_FILE),)
+    given = (settings.second_factor_key, settings.previous_second_factor_key)
+    return tuple(key.get_secret_value() for key in given if key is not None)
+
+
 def has_key(directory: Path) -> bool:
     """Tell whether development has made its key in the data directory."""
     return (directory / KEY_FILE).exists()
@@ -119,29 +158,43 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
     hasher = Argon2Passwords(threads=settings.hashing_threads)
     ground.stack.callback(hasher.close)
     guards, limits = PostgresGuards(ground.pool), _limits(settings)
-    keys = signing_keys(settings, ground.directory)
+    delays = PostgresLogInDelays(ground.pool)
+    checks = PasswordChecks(hasher=hasher, delays=delays)
+    mail = AccountMail(
+        mailer=mailer,
+        background=background,
+        guards=guards,
+        limits=limits,
+        new_secret=new_secret,
+        public_url=settings.public_url,
+    )
+    codes = PasslibOneTimeCodes(second_factor_keys(settings, ground.directory))
+    second_factor_checks = SecondFactorChecks(codes=codes, delays=delays, mail=mail, new_id=new_id)
     revocations = Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report)
+    keys = signing_keys(settings, ground.directory)
     return _Tools(
         guards=guards,
         limits=limits,
         hasher=hasher,
-        checks=PasswordChecks(hasher=hasher, delays=PostgresLogInDelays(ground.pool)),
-        background=background,
-        mail=AccountMail(
-            mailer=mailer,
-            background=background,
+        checks=checks,
+        codes=codes,
+        second_factor_checks=second_factor_checks,
+        entrance=Entrance(
+            unit_of_work=ground.unit_of_work,
             guards=guards,
+            hasher=hasher,
+            password_checks=checks,
+            second_factor_checks=second_factor_checks,
+            revocations=revocations,
+            clock=utc_now,
+            new_id=new_id,
             limits=limits,
-            new_secret=new_secret,
-            public_url=settings.public_url,
         ),
+        background=background,
+        mail=mail,
         revocations=revocations,
         key_authentication=_key_authentication(ground, revocations),
-        tokens=JwtTokens(
-            keys=keys,
-            issuer=settings.public_url,
-            audience=AUDIENCE,
-        ),
+        tokens=JwtTokens(keys=keys, issuer=settings.public_url, audience=AUDIENCE),
         signer=Es256Signer(keys),
     )
 
@@ -213,9 +266,8 @@ def _log_in(ground: Ground, tools: _Tools) -> LogIn:
     settings = ground.settings
     return LogIn(
         unit_of_work=ground.unit_of_work,
+        entrance=tools.entrance,
         guards=tools.guards,
-        hasher=tools.hasher,
-        password_checks=tools.checks,
         tokens=tools.tokens,
         authentication=Authentication(
             tokens=tools.tokens,
@@ -230,6 +282,33 @@ def _log_in(ground: Ground, tools: _Tools) -> LogIn:
         limits=tools.limits,
         access_lifetime=timedelta(seconds=settings.access_token_lifetime_s),
         session_lifetime=timedelta(days=settings.session_lifetime_days),
+    )
+
+
+def _browser_sessions(ground: Ground, tools: _Tools) -> BrowserSessions:
+    settings = ground.settings
+    return BrowserSessions(
+        unit_of_work=ground.unit_of_work,
+        entrance=tools.entrance,
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_secret=new_secret,
+        idle_max=timedelta(minutes=settings.browser_session_idle_minutes),
+        lifetime_max=timedelta(hours=settings.browser_session_hours),
+    )
+
+
+def _second_factors(ground: Ground, tools: _Tools) -> SecondFactors:
+    return SecondFactors(
+        unit_of_work=ground.unit_of_work,
+        password_checks=tools.checks,
+        checks=tools.second_factor_checks,
+        codes=tools.codes,
+        mail=tools.mail,
+        revocations=tools.revocations,
+        clock=utc_now,
+        new_id=new_id,
+        new_number=new_number,
     )
 
 

@@ -30,6 +30,11 @@ EVENT_TYPES: Mapping[str, str] = {
     "user.password-changed": "You changed your password.",
     "user.password-reset": "Your password was reset by mail.",
     "user.email-verified": "You proved that an e-mail address is yours.",
+    "user.second-factor-enabled": "You turned your second factor on.",
+    "user.second-factor-disabled": "You took your second factor off.",
+    "user.second-factor-reset": "Staff took your second factor off, since you could not get in.",
+    "user.recovery-code-used": "A recovery code of your second factor was used.",
+    "user.recovery-codes-replaced": "You made new recovery codes.",
     "session.refresh-token-reused": "A refresh token came a second time, so its session ended.",
     ENDPOINT_DISABLED: "A webhook endpoint was disabled because it failed for days, or is gone.",
 }

@@ -53,3 +53,8 @@ def new_id() -> UUID:
 def new_secret() -> str:
     """Return an opaque token of 256 random bits, 43 characters that are safe in a URL."""
     return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def new_number(bits: int) -> int:
+    """Return an unpredictable whole number with so many random bits."""
+    return secrets.randbits(bits)

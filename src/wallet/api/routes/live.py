@@ -1,8 +1,9 @@
 """Live streams: what moves, as it moves, by WebSocket and by server-sent events.
 
-Tokens never stand in an address: a WebSocket brings its token in the first message, an event stream
-in the `Authorization` header. Both end when the token expires or its session is revoked; both go on
-from the last event ids that the client has seen, with nothing missing and nothing doubled.
+Tokens never stand in an address: a WebSocket brings its token, or a ticket, in the first message,
+an event stream in the `Authorization` header, or it has the session cookie. Both end when the
+credential expires or its session is revoked; both go on from the last event ids that the client has
+seen, with nothing missing and nothing doubled.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from wallet.api import answers
 from wallet.api.deadlines import BoundedRoute
-from wallet.api.dependencies import bearer_token, current_person
+from wallet.api.dependencies import authenticated_until, current_person
 from wallet.api.fields import JsonObject
 from wallet.api.key_scopes import require_access
 from wallet.api.middleware import current_request_id
@@ -31,6 +32,7 @@ from wallet.api.routes.transactions import TRANSACTION_EXAMPLE
 from wallet.api.state import use_cases
 from wallet.application.key_authentication import NEVER
 from wallet.application.live import EXPIRED, REVOKED, LiveHub, Stream, StreamEnded
+from wallet.application.use_cases import UseCases
 from wallet.domain.errors import Forbidden, Invalid, Unauthenticated, WalletError
 from wallet.domain.events import type_of
 from wallet.domain.history import Line
@@ -70,11 +72,15 @@ class MessageInvalid(Invalid):
 
 
 class SubscribeMessage(BaseModel):
-    """The first message on a WebSocket, and any later one, which only brings a newer token."""
+    """The first message on a WebSocket, and any later one, which only brings a newer credential.
+
+    That is an access token, or a ticket.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    access_token: str
+    access_token: str | None = None
+    ticket: str | None = None
     wallet_ids: list[str] | None = Field(None, max_length=WALLETS_MAX)
     last_event_ids: list[str] = Field([], max_length=WALLETS_MAX)
 
@@ -153,7 +159,7 @@ async def live(socket: WebSocket) -> None:
 
 async def _subscribed(socket: WebSocket, hub: LiveHub) -> Stream:
     message = await _message(socket)
-    principal, expires_at = await _authenticated(socket, message.access_token)
+    principal, expires_at = await _authenticated(socket, message)
     socket.app.state.throughput.require(principal.user_id, monotonic())
     socket.scope["state"]["person_id"] = principal.user_id
     if principal.grant is not None:
@@ -170,12 +176,15 @@ async def _subscribed(socket: WebSocket, hub: LiveHub) -> Stream:
     return await hub.open(principal, expires_at, wallet_ids=wallet_ids, seen=seen)
 
 
-async def _authenticated(socket: WebSocket, token: str) -> tuple[Principal, datetime]:
-    state = socket.app.state
-    authenticated: tuple[Principal, datetime] = await state.use_cases.log_in.authenticate_until(
-        token
-    )
-    return authenticated
+async def _authenticated(
+    socket: WebSocket, message: SubscribeMessage
+) -> tuple[Principal, datetime]:
+    cases: UseCases = socket.app.state.use_cases
+    if message.ticket is not None and message.access_token is None:
+        return await cases.live_tickets.redeem(message.ticket)
+    if message.access_token is None or message.ticket is not None:
+        raise MessageInvalid
+    return await cases.log_in.authenticate_until(message.access_token)
 
 
 async def _message(socket: WebSocket) -> SubscribeMessage:
@@ -213,7 +222,7 @@ async def _listen(socket: WebSocket, stream: Stream) -> None:
         message = await _message(socket)
         if message.wallet_ids is not None or message.last_event_ids:
             raise MessageInvalid
-        principal, expires_at = await _authenticated(socket, message.access_token)
+        principal, expires_at = await _authenticated(socket, message)
         if principal != stream.principal:
             raise MessageInvalid
         stream.extend(expires_at)
@@ -320,12 +329,10 @@ async def stream_events(
     Each `entry` has an id `<wallet>:<version>`, the balance after it, and the transaction (null for
     what only holds or releases). The `id` of the stream says the last version of every wallet.
     """
-    log_in = use_cases(request).log_in
-    _, expires_at = await log_in.authenticate_until(bearer_token(request.scope["headers"]))
     hub = use_cases(request).live
     stream = await hub.open(
         person,
-        expires_at,
+        await authenticated_until(request),
         wallet_ids=query.wallet_id or None,
         seen=positions_of([last_event_id]) if last_event_id else {},
     )

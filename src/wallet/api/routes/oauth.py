@@ -16,6 +16,7 @@ from wallet.api.people_fields import PASSWORD_TEXT_LENGTH_MAX
 from wallet.api.problems import problem_responses
 from wallet.api.routes.sessions import TokensAnswer, tokens_document
 from wallet.api.state import use_cases
+from wallet.application.entrance import Attempt
 from wallet.application.log_in import Tokens
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import Overloaded, Throttled, Unauthenticated
@@ -148,7 +149,7 @@ async def _granted(request: Request, form: dict[str, str]) -> Tokens:
     takes_passwords = getattr(request.app.state, "takes_passwords_at_oauth", False)
     if grant == "password" and takes_passwords:
         username, password = _field(form, "username"), _field(form, "password")
-        return await log_in.log_in(username, password, client, staff=False)
+        return await log_in.log_in(Attempt(username, password, client, password_alone=True))
     if grant == "refresh_token":
         return await log_in.refresh(_field(form, "refresh_token"), client)
     if grant is None:

@@ -10,14 +10,22 @@ from wallet.api.deadlines import BoundedRoute
 from wallet.api.dependencies import client_of, current_person
 from wallet.api.fields import Answer, Body, JsonObject
 from wallet.api.money import SIGNED_IN
-from wallet.api.people_fields import EXAMPLE_PASSWORD, GivenEmail, GivenPassword, GivenToken
+from wallet.api.people_fields import (
+    EXAMPLE_PASSWORD,
+    GivenEmail,
+    GivenOtp,
+    GivenPassword,
+    GivenToken,
+)
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.routes.users import session_document
 from wallet.api.state import use_cases
+from wallet.application.entrance import Attempt
 from wallet.application.log_in import Tokens
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown, Overloaded
 from wallet.domain.guards import GuardTripped, LogInDelayed
+from wallet.domain.second_factors import SecondFactorRequired, SecondFactorWrong
 from wallet.domain.sessions import (
     CredentialsInvalid,
     Principal,
@@ -46,6 +54,7 @@ class LogInBody(Body):
 
     email: GivenEmail
     password: GivenPassword
+    otp: GivenOtp | None = None
 
 
 class RefreshBody(Body):
@@ -113,6 +122,8 @@ class SessionList(Answer):
     responses=problem_responses(
         ValidationFailed,
         CredentialsInvalid,
+        SecondFactorRequired,
+        SecondFactorWrong,
         GuardTripped,
         LogInDelayed,
         Overloaded,
@@ -124,9 +135,12 @@ async def log_in(request: Request, body: LogInBody) -> dict[str, Any]:
     """Begin a session and get its tokens.
 
     An unknown address and a wrong password get the same answer. After five failures in a row each
-    further attempt on the account has to wait, at most 15 minutes.
+    further attempt on the account has to wait, at most 15 minutes. Whoever has a second factor
+    sends a code of it as `otp`: six digits of the app, or a recovery code. That one is missing or
+    wrong is only told after the right password.
     """
-    tokens = await use_cases(request).log_in.log_in(body.email, body.password, client_of(request))
+    attempt = Attempt(body.email, body.password, client_of(request), body.otp)
+    tokens = await use_cases(request).log_in.log_in(attempt)
     return tokens_document(tokens)
 
 

@@ -168,6 +168,7 @@ EXPORT_EXAMPLE: JsonObject = {
     "profile": PROFILE_EXAMPLE,
     "handles": ["ada"],
     "sessions": [],
+    "second_factor_enabled_at": None,
     "api_keys": [],
     "wallets": [],
     "transactions": [],
@@ -183,6 +184,7 @@ class ExportAnswer(Answer):
     profile: JsonObject
     handles: list[str]
     sessions: list[JsonObject]
+    second_factor_enabled_at: str | None
     api_keys: list[JsonObject]
     wallets: list[JsonObject]
     transactions: list[JsonObject]
@@ -332,12 +334,14 @@ def _profile(profile: Profile) -> dict[str, Any]:
 async def _export(people: People, person: Principal, export: Export) -> AsyncIterator[bytes]:
     """Yield one JSON object in pieces, so that a long history is never in memory as a whole."""
     profile = _profile(Profile(export.user, None))
+    since = export.second_factor_enabled_at
     del profile["wallet"]
     head = {
         "exported_at": answers.moment(export.exported_at),
         "profile": profile,
         "handles": export.handles,
         "sessions": [session_document(session) for session in export.sessions],
+        "second_factor_enabled_at": None if since is None else answers.moment(since),
         "api_keys": [api_key_document(key) for key in export.api_keys],
         "wallets": [answers.wallet_document(wallet) for wallet in export.wallets],
     }

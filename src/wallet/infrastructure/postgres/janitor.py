@@ -23,6 +23,11 @@ DELETE FROM mail_tokens WHERE digest IN (
     SELECT digest FROM mail_tokens WHERE expires_at < now() - interval '1 day' LIMIT $1
 )
 """
+PRUNE_TICKETS = """
+DELETE FROM live_tickets WHERE digest IN (
+    SELECT digest FROM live_tickets WHERE expires_at < now() - interval '1 hour' LIMIT $1
+)
+"""
 PRUNE_API_KEY_SECRETS = """
 DELETE FROM api_key_secrets WHERE digest IN (
     SELECT digest FROM api_key_secrets WHERE expires_at < now() - interval '30 days' LIMIT $1
@@ -51,6 +56,7 @@ PRUNES = (
     PRUNE_SESSIONS,
     PRUNE_REVOKED,
     PRUNE_MAIL_TOKENS,
+    PRUNE_TICKETS,
     PRUNE_API_KEY_SECRETS,
     PRUNE_GUARDS,
     PRUNE_DELAYS,

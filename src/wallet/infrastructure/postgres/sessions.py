@@ -92,6 +92,19 @@ def session_of(row: "Record") -> Session:
     )
 
 
+def session_values(session: Session) -> tuple[object, ...]:
+    """Return what `ADD_SESSION` takes."""
+    return (
+        session.id,
+        session.user_id,
+        session.created_at,
+        session.last_used_at,
+        session.expires_at,
+        session.user_agent,
+        session.address,
+    )
+
+
 class PostgresSessions:
     """Sessions, inside the caller's transaction."""
 
@@ -101,16 +114,7 @@ class PostgresSessions:
     async def add(self, session: Session, token: RefreshToken) -> None:
         """Add a session with its first refresh token."""
         with translated():
-            await self._connection.execute(
-                ADD_SESSION,
-                session.id,
-                session.user_id,
-                session.created_at,
-                session.last_used_at,
-                session.expires_at,
-                session.user_agent,
-                session.address,
-            )
+            await self._connection.execute(ADD_SESSION, *session_values(session))
             await self._add_token(token)
 
     async def lock_token(self, digest: bytes) -> RefreshToken | None:

@@ -11,6 +11,10 @@ from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
 from wallet.infrastructure.postgres.api_keys import PostgresApiKeys
 from wallet.infrastructure.postgres.audits import PostgresAudits
+from wallet.infrastructure.postgres.browser_sessions import (
+    PostgresLiveTickets,
+    PostgresSessionCookies,
+)
 from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translated, translated_commit
 from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
@@ -21,6 +25,7 @@ from wallet.infrastructure.postgres.live import PostgresStreams
 from wallet.infrastructure.postgres.log import PostgresLog
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.safe_mode import PostgresSafeModes
+from wallet.infrastructure.postgres.second_factors import PostgresSecondFactors
 from wallet.infrastructure.postgres.sendings import PostgresSendings
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
@@ -45,6 +50,9 @@ class PostgresUnitOfWork:
     streams: PostgresStreams
     users: PostgresUsers
     sessions: PostgresSessions
+    session_cookies: PostgresSessionCookies
+    live_tickets: PostgresLiveTickets
+    second_factors: PostgresSecondFactors
     api_keys: PostgresApiKeys
     mail_tokens: PostgresMailTokens
     events: PostgresEvents
@@ -83,6 +91,9 @@ class PostgresUnitOfWork:
         self.streams = PostgresStreams(connection)
         self.users = PostgresUsers(connection)
         self.sessions = PostgresSessions(connection)
+        self.session_cookies = PostgresSessionCookies(connection)
+        self.live_tickets = PostgresLiveTickets(connection)
+        self.second_factors = PostgresSecondFactors(connection)
         self.api_keys = PostgresApiKeys(connection)
         self.mail_tokens = PostgresMailTokens(connection)
         self.events = PostgresEvents(connection)

@@ -21,12 +21,18 @@ from jose import jwk
 from jose.backends.base import Key
 
 ALGORITHM = "ES256"
+SECRET_LENGTH_MIN = 32
+_SECRET_BYTES = 32
 _PRIVATE = 0o600
 _OTHERS = 0o077
 
 
 class SigningKeyInvalid(ValueError):
     """A signing key must be a P-256 private key in PEM, readable by its owner only."""
+
+
+class SecretInvalid(ValueError):
+    """A file with a secret must be readable by its owner only, and hold enough of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +88,42 @@ def load_or_create_key(path: Path) -> SigningKey:
     `SigningKeyInvalid` if the file is no such key or others may read it.
     """
     if not path.exists():
-        _create(path)
+        _create(path, _new_pem())
     if path.stat().st_mode & _OTHERS:
         raise SigningKeyInvalid(f"{path} may be read by others; it must have mode 0600.")
     return SigningKey.of_pem(path.read_bytes(), str(path))
 
 
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+def load_or_create_secret(path: Path) -> str:
+    """Return the secret kept in a file, making one of 256 random bits (mode 0600) if there is none.
+
+    Like keys, several processes that do so at once get the same one. Raises `SecretInvalid`.
+    """
+    if not path.exists():
+        _create(path, secrets.token_urlsafe(_SECRET_BYTES).encode())
+    if path.stat().st_mode & _OTHERS:
+        raise SecretInvalid(f"{path} may be read by others; it must have mode 0600.")
+    secret = path.read_text(encoding="ascii", errors="replace").strip()
+    if len(secret) < SECRET_LENGTH_MIN:
+        raise SecretInvalid(f"{path} holds fewer than {SECRET_LENGTH_MIN} characters.")
+    return secret
+
+
+def _new_pem() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+
+
+def _create(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         # A link, unlike a rename, never replaces the key that somebody else has just made.

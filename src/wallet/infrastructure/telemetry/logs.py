@@ -37,11 +37,14 @@ SECRET_WORDS = re.compile(
     r"|(^|[_\-. ])(otp|totp|pin|key|keys|dsn|salt|hash|digest)($|[_\-. ])|apikey|private",
     re.IGNORECASE,
 )
+MARKS = ("@", "eyJ", " ", "wk_", "__Host-")
+"""What a text has one of that may hold something to be masked."""
 NOT_SECRET = frozenset({"api_key_id"})
 E_MAIL = re.compile(r"([^\s@\"'<>(),:;=/]{1,64})@([A-Za-z0-9\-]{1,63})((?:\.[A-Za-z0-9\-]{1,63})+)")
 TOKENS = re.compile(
     r"(?i:bearer|basic)\s+[A-Za-z0-9._~+/=\-]+"
     r"|eyJ[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)*"
+    r"|__Host-wallet=[^;\s]*"
     r"|(?<![0-9A-Za-z_])wk_[0-9A-Za-z]{16,}"
     r"|(?<=://)[^/\s:@]{1,200}:[^/\s@]{1,200}(?=@)"
 )
@@ -205,7 +208,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if _means_secret(name):
             event[name] = REDACTED
         elif type(value) is str:
-            if "@" in value or "eyJ" in value or " " in value or "wk_" in value:
+            if any(mark in value for mark in MARKS):
                 event[name] = mask(value)
         elif type(value) not in _PLAIN:
             event[name] = _clean(value, 0)
