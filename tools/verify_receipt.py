@@ -36,7 +36,7 @@ try:
 except ImportError:
     ec = None
 
-KINDS = {1: "transfer", 3: "top-up"}
+KINDS = {1: "transfer", 3: "top-up", 6: "refund", 7: "adjustment"}
 EXPONENTS = {
     **dict.fromkeys(
         [

@@ -158,11 +158,45 @@ def create_admin(
                     first_name=first_name,
                     last_name=last_name,
                     password=password,
+                    by=getpass.getuser(),
                 )
             )
     except bootstrap.StartFailed as error:
         _fail(str(error))
     typer.echo(f"{email} is an administrator ({person_id}).")
+
+
+Reason = Annotated[str, typer.Option(help="Why; it stands in the audit trail for ever.")]
+
+
+@app.command()
+def grant_role(
+    email: Annotated[str, typer.Option(help="Whose role it is; the address must be verified.")],
+    role: Annotated[str, typer.Option(help="admin, support or auditor.")],
+    reason: Reason,
+) -> None:
+    """Give somebody who has signed up a role of the staff."""
+    if role not in ("admin", "support", "auditor"):
+        _fail("The role is admin, support or auditor.")
+    _give_role(email, role, reason)
+
+
+@app.command()
+def revoke_role(
+    email: Annotated[str, typer.Option(help="Whose role is taken away.")],
+    reason: Reason,
+) -> None:
+    """Take a role of the staff away; it is gone with their next request."""
+    _give_role(email, "user", reason)
+
+
+def _give_role(email: str, role: str, reason: str) -> None:
+    async def give(settings: Settings, addresses: "bootstrap.DatabaseAddresses") -> list[str]:
+        return await bootstrap.give_role(
+            settings, addresses, email=email, role=role, by=getpass.getuser(), reason=reason
+        )
+
+    _report_lines(give)
 
 
 @app.command()

@@ -94,7 +94,34 @@ NAMED = {
 }
 
 
-INVENTORY = PUBLIC | OWN | BY_COOKIE | NAMED
+# What staff alone may ask for; who of them is in test_staff_roles.py.
+STAFF = {
+    "GET /admin/overview": "getOverview",
+    "GET /admin/integrity": "getIntegrity",
+    "GET /admin/search": "searchEverything",
+    "GET /admin/people": "listPeople",
+    "GET /admin/people/{id}": "getPerson",
+    "GET /admin/people/{id}/transactions": "listPersonTransactions",
+    "GET /admin/people/{id}/timeline": "getTimeline",
+    "DELETE /admin/people/{id}/sessions": "endSessions",
+    "GET /admin/wallets": "listStaffWallets",
+    "GET /admin/wallets/{id}": "getStaffWallet",
+    "POST /admin/wallets/{id}/freeze": "freezeWallet",
+    "POST /admin/wallets/{id}/unfreeze": "unfreezeWallet",
+    "POST /admin/wallets/{id}/close": "closeWallet",
+    "POST /admin/wallets/{id}/overdraft": "setOverdraft",
+    "GET /admin/transactions/{id}": "getStaffTransaction",
+    "POST /admin/transactions/{id}/refund": "refundTransfer",
+    "POST /admin/adjustments": "requestAdjustment",
+    "GET /admin/adjustments": "listAdjustments",
+    "GET /admin/adjustments/{id}": "getAdjustment",
+    "POST /admin/adjustments/{id}/approve": "approveAdjustment",
+    "POST /admin/adjustments/{id}/reject": "rejectAdjustment",
+    "GET /admin/audit-trail": "listActs",
+}
+
+
+INVENTORY = PUBLIC | OWN | BY_COOKIE | NAMED | STAFF
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -6,14 +6,22 @@ import httpx
 import pytest
 from tests.api.api_keys import EVERY_SCOPE, machine, make_key
 from tests.api.people import sign_up
-from tests.api.security_objects import BY_COOKIE, NAMED, OWN, call, document_of, operations
+from tests.api.security_objects import (
+    BY_COOKIE,
+    NAMED,
+    OWN,
+    STAFF,
+    call,
+    document_of,
+    operations,
+)
 from tests.conftest import Service
 
 from wallet.api.key_scopes import CLOSED, SCOPES
 from wallet.bootstrap import openapi_document
 from wallet.domain.api_keys import Scope
 
-NEEDING = OWN | BY_COOKIE | NAMED
+NEEDING = OWN | BY_COOKIE | NAMED | STAFF
 # A stream never ends; the one that may be opened is tested over a socket.
 ENDLESS = "streamEvents"
 
@@ -34,6 +42,7 @@ def test_what_no_key_may_ever_do() -> None:
         "createApiKey", "listApiKeys", "getApiKey", "rotateApiKey", "revokeApiKey",
         "getBrowserSession", "endBrowserSession", "issueLiveTicket", "getSecondFactor",
         "beginSecondFactor", "confirmSecondFactor", "replaceRecoveryCodes", "disableSecondFactor",
+        *STAFF.values(),
     } == CLOSED  # fmt: skip
 
 

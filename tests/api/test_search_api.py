@@ -84,7 +84,7 @@ async def test_a_cursor_belongs_to_its_search(client: httpx.AsyncClient) -> None
         ("booked_from=2026-11-22T12:00:00", "booked_from"),
         ("booked_to=0001-01-01T00:00:00%2B14:00", "booked_to"),
         ("booked_to=9999-12-31", "booked_to"),
-        ("kind=refund", "kind.0"),
+        ("kind=fee", "kind.0"),
         ("direction=sideways", "direction"),
         ("sort=random", "sort"),
         ("q=" + "+".join("abcdefghi"), "q"),

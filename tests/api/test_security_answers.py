@@ -20,13 +20,17 @@ from tests.api.security_objects import (
     INVENTORY,
     NAMED,
     OWN,
+    STAFF,
     body_schema,
     call,
     document_of,
     example_of,
     operations,
 )
+from tests.api.staff_people import do, quick_person
 from tests.conftest import Service
+
+from wallet.domain.users import Role
 
 
 def segments(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,7 +63,7 @@ async def test_a_token_that_claims_a_role_is_refused_everywhere(
     eve = await sign_up(client, "eve")
     document = document_of(service)
     for name, token in forged_tokens(service, eve).items():
-        for place in (*OWN, *BY_COOKIE, *NAMED):
+        for place in (*OWN, *BY_COOKIE, *NAMED, *STAFF):
             headers = {"authorization": f"Bearer {token}"}
             answer = await call(client, document, place, headers)
             assert (answer.status_code, answer.json()["code"]) == (401, "token-invalid"), (
@@ -106,6 +110,9 @@ BODIES = {
     "createApiKey", "rotateApiKey",
     "createWebhookEndpoint", "updateWebhookEndpoint",
     "rotateWebhookSecret", "resendWebhooks", "checkWebhookSignature",
+    "endSessions", "freezeWallet", "unfreezeWallet",
+    "closeWallet", "setOverdraft", "refundTransfer", "requestAdjustment", "approveAdjustment",
+    "rejectAdjustment",
 }  # fmt: skip
 
 
@@ -113,6 +120,7 @@ async def test_every_body_refuses_every_field_that_it_does_not_ask_for(
     client: httpx.AsyncClient, service: Service
 ) -> None:
     eve = await sign_up(client, "eve")
+    ada = await quick_person(client, service, "ada", Role.ADMIN)
     document = document_of(service)
     tried = set()
     for place, operation in operations(document).items():
@@ -122,8 +130,12 @@ async def test_every_body_refuses_every_field_that_it_does_not_ask_for(
         tried.add(operation["operationId"])
         assert schema["additionalProperties"] is False
         method, _, path = re.sub(r"\{[a-z_]+\}", str(uuid4()), place).partition(" ")
-        headers = SAME_ORIGIN if path == "/session" else eve.headers
-        extra = {name: value for name, value in UNWANTED.items() if name != "frozen"}
+        if path == "/session":
+            headers = SAME_ORIGIN
+        else:
+            headers = ada.headers if place in STAFF else eve.headers
+        asked = set(schema["properties"])
+        extra = {n: value for n, value in UNWANTED.items() if n != "frozen" and n not in asked}
         for name in ("role", "__proto__"):
             body = example_of(operation["operationId"], schema) | {name: UNWANTED[name]}
             answer = await client.request(method, path, json=body, headers=headers)
@@ -190,6 +202,8 @@ PROOF_SCHEMAS = {"CheckpointAnswer", "ConsistencyAnswer", "ReceiptEntry", "Recei
 }
 
 
+WITH_ROLES = {"StaffPerson", "WholePerson", "ActAnswer"}
+"""What staff see of each other and of people."""
 SECRETS_ARE_THE_ANSWER = {
     "createApiKey", "rotateApiKey", "createWebhookEndpoint", "rotateWebhookSecret",
 }  # fmt: skip
@@ -238,6 +252,49 @@ async def mailed_token(client: httpx.AsyncClient, email: str, subject: str) -> s
     raise AssertionError("no such mail")
 
 
+async def every_answer_to_staff(
+    client: httpx.AsyncClient, service: Service, alice: Person, paid: str
+) -> dict[str, httpx.Response]:
+    """The same of what staff alone may ask for, about Alice."""
+    ada = await quick_person(client, service, "ada", Role.ADMIN)
+    max_ = await quick_person(client, service, "max", Role.ADMIN)
+    empty = await quick_person(client, service, "empty")
+    said: dict[str, httpx.Response] = {}
+    wallet = f"/wallets/{alice.wallet_id}"
+    said["freezeWallet"] = await do(ada, f"{wallet}/freeze", direction="send")
+    said["unfreezeWallet"] = await do(ada, f"{wallet}/unfreeze")
+    said["setOverdraft"] = await do(ada, f"{wallet}/overdraft", limit=1)
+    said["closeWallet"] = await do(ada, f"/wallets/{empty.wallet_id}/close")
+    said["refundTransfer"] = await do(ada, f"/transactions/{paid}/refund")
+    for deciding, word in (("approveAdjustment", "approve"), ("rejectAdjustment", "reject")):
+        asked = await do(ada, "/adjustments", wallet_id=alice.wallet_id, amount=5)
+        said["requestAdjustment"] = asked
+        said[deciding] = await do(max_, f"/adjustments/{asked.json()['id']}/{word}")
+    for operation_id, path in {
+        "getOverview": "/overview",
+        "getIntegrity": "/integrity",
+        "searchEverything": "/search?q=alice",
+        "listPeople": "/people",
+        "getPerson": f"/people/{alice.id}",
+        "listPersonTransactions": f"/people/{alice.id}/transactions",
+        "getTimeline": f"/people/{alice.id}/timeline",
+        "listStaffWallets": "/wallets",
+        "getStaffWallet": wallet,
+        "getStaffTransaction": f"/transactions/{paid}",
+        "listAdjustments": "/adjustments",
+        "getAdjustment": f"/adjustments/{asked.json()['id']}",
+        "listActs": "/audit-trail",
+    }.items():
+        said[operation_id] = await ada.get(f"/admin{path}")
+    said["endSessions"] = await client.request(
+        "DELETE",
+        f"/admin/people/{empty.id}/sessions",
+        json={"reason": "Because of ticket 4711."},
+        headers=ada.headers,
+    )
+    return said
+
+
 async def webhook_answers(alice: Person) -> dict[str, httpx.Response]:
     """Use every operation of webhooks once."""
     said: dict[str, httpx.Response] = {}
@@ -262,7 +319,7 @@ async def webhook_answers(alice: Person) -> dict[str, httpx.Response]:
     return said
 
 
-async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
+async def every_answer(client: httpx.AsyncClient, service: Service) -> dict[str, httpx.Response]:
     """Use every operation once as it is meant to be used; return the answers by operation."""
     new = "eleven paper boats by noon"
     alice = await sign_up(client, "alice")
@@ -323,6 +380,7 @@ async def every_answer(client: httpx.AsyncClient) -> dict[str, httpx.Response]:
     said["listApiKeys"] = await alice.get("/api-keys")
     said["revokeApiKey"] = await client.delete(path, headers=alice.headers)
     said |= await webhook_answers(alice)
+    said |= await every_answer_to_staff(client, service, alice, paid)
     said["updateProfile"] = await client.patch(
         "/users/me", json={"first_name": "Alys"}, headers=alice.headers
     )
@@ -378,7 +436,7 @@ async def second_factor_answers(client: httpx.AsyncClient) -> dict[str, httpx.Re
 async def test_no_answer_of_any_operation_holds_a_secret(
     client: httpx.AsyncClient, service: Service
 ) -> None:
-    said = await every_answer(client)
+    said = await every_answer(client, service)
     assert set(said) == set(INVENTORY.values()) - ENDLESS
     connection = await asyncpg.connect(service.database.superuser_url)
     try:
@@ -412,6 +470,8 @@ async def test_no_answer_of_any_operation_holds_a_secret(
         found = {name for name in names_in(answer.json()) if FORBIDDEN_NAMES.search(name)}
         if operation_id in PROOFS:
             found = {name for name in found if not PROVING.fullmatch(name)}
+        if operation_id in STAFF.values():
+            found -= {"role"}
         shown = {"secret"} if operation_id in SECRETS_ARE_THE_ANSWER else set()
         assert found == shown | SHOWN.get(operation_id, set()), operation_id
         held = {name for name in names_in(answer.json()) if "token" in name}
@@ -428,6 +488,8 @@ async def test_no_schema_of_an_answer_names_a_secret(service: Service) -> None:
         found = [field for field in found if field not in SHOWING.get(name, ())]
         if name in PROOF_SCHEMAS:
             found = [field for field in found if not PROVING.fullmatch(field)]
+        if name in WITH_ROLES:
+            found.remove("role")
         known = ["secret"] if name == "NewApiKeyAnswer" else SHOWN_BY_SCHEMA.get(name, [])
         assert found == known, name
     for name, schema in schemas.items():

@@ -168,7 +168,7 @@ async def test_no_marked_secret_of_any_request_reaches_the_log(
     assert crashed.status_code == 500
     assert "marked" not in crashed.text
     log = service.log_text()
-    assert count == 122
+    assert count == 150
     assert log.count('"event":"request"') > count
     assert "internal-error" in log
     assert re.findall(r"marked[^\s\"]*", log) == []

@@ -13,6 +13,7 @@ from wallet.infrastructure.postgres.migrations import CREATE_TABLE
 from wallet.infrastructure.postgres.pool import (
     Connection,
 )
+from wallet.infrastructure.postgres.staff_verification import STAFF_CHECKS
 from wallet.infrastructure.postgres.verification import CROSS_CHECKS
 
 # PostgreSQL only: the statements themselves.
@@ -24,7 +25,8 @@ def modules() -> list[str]:
 
 def statements() -> dict[str, str]:
     """Return every SQL constant by its place."""
-    found = {f"verification.{name}": query for name, query in CROSS_CHECKS.items()}
+    checks = CROSS_CHECKS | STAFF_CHECKS
+    found = {f"verification.{name}": query for name, query in checks.items()}
     for name in modules():
         for constant, value in vars(importlib.import_module(name)).items():
             if (

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from wallet.domain.accounts import Account, Purpose
+from wallet.domain.accounts import Account, Freeze, Purpose
+from wallet.domain.adjustments import Adjustment
+from wallet.domain.audit_trail import Act
 from wallet.domain.audits import Progress
 from wallet.domain.events import Event
 from wallet.domain.funding import Funding, FundingStatus
@@ -20,9 +22,11 @@ from wallet.domain.ledger import Book, Key, Outcome, SpendingPlace
 from wallet.domain.merkle import Place
 from wallet.domain.money import Currency
 from wallet.domain.proofs import Checkpoint, LogHead, PublicKey, Run
+from wallet.domain.refunds import Refund
 from wallet.domain.safe_mode import SafeModeEntered
 from wallet.domain.search import Count, Search, Stretch, stretches_of
 from wallet.domain.spending import Spending
+from wallet.domain.tallies import Tally, TallyProgress
 from wallet.domain.wallets import WalletAlreadyOpen, WalletNotEmpty, WalletView
 from wallet.domain.webhooks import Cursor, Delivery, Endpoint
 from wallet.infrastructure.identifiers import new_id
@@ -112,6 +116,13 @@ class MemoryStore:
     safe_modes: list[SafeModeEntered] = field(default_factory=list)
     audit: Progress = field(default_factory=Progress)
     auditor: UUID | None = None
+    acts: list[Act] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
+    adjustments: dict[UUID, Adjustment] = field(default_factory=dict)
+    tallies: list[Tally] = field(default_factory=list)
+    tally_people: set[tuple[datetime, UUID]] = field(default_factory=set)
+    tally_progress: TallyProgress | None = None
+    tally_holder: UUID | None = None
     row_locks: dict[object, asyncio.Lock] = field(default_factory=dict)
 
 
@@ -173,6 +184,21 @@ class MemoryLedger:
         known = self._store.fundings
         return {place[1]: known[place] for place in places if place in known}
 
+    async def refunded(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, int]:
+        found: dict[UUID, int] = {}
+        for refund in self._store.refunds:
+            if (refund.account_id, refund.transfer_id) in places:
+                found[refund.transfer_id] = found.get(refund.transfer_id, 0) + refund.amount
+        return found
+
+    async def adjustments(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, Adjustment]:
+        known = self._store.adjustments
+        return {
+            id_: known[id_]
+            for account_id, id_ in places
+            if id_ in known and known[id_].account_id == account_id
+        }
+
     async def spendings(
         self, places: Collection[SpendingPlace], *, lock: bool = True
     ) -> Mapping[SpendingPlace, Spending]:
@@ -209,6 +235,9 @@ class MemoryLedger:
                         store.details[place] = outcome.details
         for funding in book.changed_fundings.values():
             store.fundings[(funding.account_id, funding.id)] = funding
+        store.refunds += book.new_refunds
+        store.adjustments.update(book.changed_adjustments)
+        store.acts += book.acts
         store.spendings.update(book.changed_spendings)
         store.key_payments |= {(p[0], made): p[1] for p, made in book.key_payments}
 
@@ -275,6 +304,18 @@ class MemoryWallets:
             raise WalletNotEmpty
         for account in accounts:
             account.closed = True
+
+    async def control(
+        self, wallet_id: UUID, freeze: Freeze, floor: int, closed_at: datetime | None
+    ) -> None:
+        if closed_at is not None and any(
+            f.account_id == wallet_id and f.status is FundingStatus.PENDING
+            for f in self._store.fundings.values()
+        ):
+            raise WalletNotEmpty
+        account = self._store.accounts[wallet_id]
+        account.freeze, account.floor = freeze, floor
+        account.closed = account.closed or closed_at is not None
 
     def _view(self, id_: UUID) -> WalletView:
         account = self._store.accounts[id_]

@@ -33,6 +33,12 @@ from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStr
 from tests.fakes.outside import FastHasher, MemoryMailer
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from tests.fakes.second_factors import MemorySecondFactors, code_at
+from tests.fakes.staff import (
+    MemoryAdjustments,
+    MemoryAuditTrail,
+    MemoryBackOffice,
+    MemoryTallies,
+)
 from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 from wallet.application.account_mail import AccountMail
 from wallet.application.api_keys import ApiKeyKeeping
@@ -53,7 +59,9 @@ from wallet.application.revocations import Revocations
 from wallet.application.second_factor_checks import SecondFactorChecks
 from wallet.application.second_factors import SecondFactors as SecondFactorKeeping
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from wallet.domain.adjustments import Adjustments
 from wallet.domain.api_keys import ApiKeys
+from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
 from wallet.domain.browser_sessions import (
     LiveTicket,
@@ -61,6 +69,7 @@ from wallet.domain.browser_sessions import (
     SessionCookie,
     SessionCookies,
 )
+from wallet.domain.back_office import BackOffice
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.guards import Guards, LogInDelays
@@ -83,6 +92,7 @@ from wallet.domain.sessions import (
     Sessions,
 )
 from wallet.domain.statements import StatementLines
+from wallet.domain.tallies import Tallies
 from wallet.domain.users import EmailTaken, HandleTaken, User, Users
 from wallet.domain.wallets import Wallets
 from wallet.domain.webhook_repository import Sendings, Webhooks
@@ -311,6 +321,10 @@ class MemoryPeopleUnitOfWork:
     log: Log
     safe_modes: SafeModes
     audits: Audits
+    audit_trail: AuditTrail
+    adjustments: Adjustments
+    back_office: BackOffice
+    tallies: Tallies
 
     def __init__(self, people: PeopleStore, books: MemoryStore, lock: asyncio.Lock) -> None:
         self._people = people
@@ -325,6 +339,7 @@ class MemoryPeopleUnitOfWork:
         self._accounts = {id_: copy(account) for id_, account in books.accounts.items()}
         self._wallets = dict(books.wallets)
         self._events = list(books.events)
+        self._acts = list(books.acts)
         self._spendings = dict(books.spendings)
         self._api_keys = self._people.api_keys.snapshot()
         self._webhooks = books.webhooks.copy()
@@ -342,6 +357,10 @@ class MemoryPeopleUnitOfWork:
         self.log = MemoryLog(transaction)
         self.safe_modes = MemorySafeModes(transaction)
         self.audits = MemoryAudits(transaction)
+        self.audit_trail = MemoryAuditTrail(transaction)
+        self.adjustments = MemoryAdjustments(transaction)
+        self.back_office = MemoryBackOffice(transaction, self._people)
+        self.tallies = MemoryTallies(transaction, self._people)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)
         self.session_cookies = MemorySessionCookies(self._people)
@@ -367,6 +386,7 @@ class MemoryPeopleUnitOfWork:
             self._books.accounts = self._accounts
             self._books.wallets = self._wallets
             self._books.events = self._events
+            self._books.acts = self._acts
             self._books.spendings = self._spendings
             self._people.api_keys.restore(self._api_keys)
             self._books.webhooks = self._webhooks

@@ -147,6 +147,9 @@ class MemoryAudits:
         self._store.auditor = holder
         return self._store.audit
 
+    async def progress(self) -> Progress:
+        return self._store.audit
+
     async def advance(self, progress: Progress) -> None:
         completed_at = progress.completed_at or self._store.audit.completed_at
         self._store.audit = replace(progress, completed_at=completed_at)

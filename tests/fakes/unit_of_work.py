@@ -17,6 +17,12 @@ from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStr
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from tests.fakes.second_factors import MemorySecondFactors
+from tests.fakes.staff import (
+    MemoryAdjustments,
+    MemoryAuditTrail,
+    MemoryBackOffice,
+    MemoryTallies,
+)
 from tests.fakes.webhooks import MemoryEvents, MemorySendings, MemoryWebhooks
 
 
@@ -46,6 +52,10 @@ class MemoryUnitOfWork:
         self.log = MemoryLog(self._transaction)
         self.safe_modes = MemorySafeModes(self._transaction)
         self.audits = MemoryAudits(self._transaction)
+        self.audit_trail = MemoryAuditTrail(self._transaction)
+        self.adjustments = MemoryAdjustments(self._transaction)
+        self.back_office = MemoryBackOffice(self._transaction, people)
+        self.tallies = MemoryTallies(self._transaction, people)
 
     async def __aenter__(self) -> Self:
         return self

@@ -24,7 +24,7 @@ TABLES = (
     "log_keys",
 )
 FREE = {
-    "accounts": {"frozen", "closed_at", "created_at"},
+    "accounts": {"closed_at", "created_at"},
     "details": {"erased_at"},
     "batches": {"id"},
     "log_head": {"id", "holder", "held_until"},

@@ -41,7 +41,8 @@ ACCOUNTS: dict[str, Tampering] = {
         "head-booked-at",
         "alice",
     ),
-    "floor": ("floor = -100", "floor", "alice"),
+    "floor": ("floor = -100", "controls-were-decided", "alice"),
+    "frozen": ("frozen = 1", "controls-were-decided", "alice"),
     "head_booked_at for ever": ("head_booked_at = 'infinity'", "head-booked-at", "alice"),
     "head_booked_at to nothing": ("head_booked_at = NULL", "head-booked-at", "alice"),
 }
@@ -480,8 +481,7 @@ TAMPERINGS: dict[str, Tampering] = (
 )
 
 FREE = {
-    "accounts.frozen": "an operator freezes, and no journal tells of it yet",
-    "accounts.closed_at": "the same for closing",
+    "accounts.closed_at": "who leaves closes their wallets, and their event alone tells of it",
     "accounts.created_at": "when a wallet was opened is told by its event alone",
     "details.erased_at": "whoever may erase may erase now",
     "fundings.source": "who was asked is recorded nowhere else",

@@ -14,7 +14,17 @@ from tests.integration.serving import Serving, clean_environment, free_port, ser
 from wallet.domain.api_keys import Scope
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("serve", "migrate", "verify", "safe-mode", "create-admin", "listen", "openapi")
+COMMANDS = (
+    "serve",
+    "migrate",
+    "verify",
+    "safe-mode",
+    "create-admin",
+    "grant-role",
+    "revoke-role",
+    "listen",
+    "openapi",
+)
 
 
 def blocks(document: str) -> list[str]:

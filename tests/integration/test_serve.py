@@ -178,6 +178,11 @@ def test_the_commands_work_without_a_running_service(directory: Path) -> None:
     )
     assert code == 1
     assert "password-too-short" in said
+    grant = ("grant-role", "--email=admin@example.com", "--role=auditor", "--reason=For a test.")
+    code, said = wallet(directory, *grant)
+    assert (code, "email-not-verified" in said) == (1, True), said
+    code, said = wallet(directory, "revoke-role", "--email=admin@example.com", "--reason=A test.")
+    assert (code, "has the role user" in said) == (0, True), said
     code, said = wallet(directory, "migrate", "down")
     assert code in {0, 1}
     assert "Traceback" not in said

@@ -13,6 +13,8 @@ NOT_STORED = {"account-missing", "not-your-wallet", "funding-not-found", "fundin
 class Command:
     """One thing to do; `funding` names the top-up that a request makes or a step decides.
 
+    Of a payment it is its name, which a refund repeats.
+
     `api_key` is the label of the spending key it is asked for with; the same request is the same
     with any credential.
     """
@@ -29,11 +31,14 @@ class Command:
 
     @property
     def scope(self) -> str:
+        if self.verb in ("refund", "force"):
+            return "staff"
         return "system" if self.verb in ("settle", "decline") else self.actor
 
     @property
     def body(self) -> tuple[object, ...]:
-        return (self.verb, self.source, self.target, self.currency, self.amount)
+        said = (self.verb, self.source, self.target, self.currency, self.amount)
+        return (*said, self.funding) if self.scope == "staff" else said
 
 
 @dataclass
@@ -43,8 +48,8 @@ class Wallet:
     floor: int = 0
     freeze: int = 0
 
-    def refuse_debit(self, amount: int) -> str | None:
-        if self.freeze & SEND:
+    def refuse_debit(self, amount: int, *, staff: bool = False) -> str | None:
+        if self.freeze & SEND and not staff:
             return "wallet-frozen"
         return "insufficient-funds" if self.posted - amount < self.floor else None
 
@@ -83,6 +88,8 @@ class ModelLedger:
     wallets: dict[tuple[str, str], Wallet] = field(default_factory=dict)
     outside: dict[tuple[str, int], Wallet] = field(default_factory=dict)
     fundings: dict[str, str] = field(default_factory=dict)
+    transfers: dict[str, Command] = field(default_factory=dict)
+    refunded: dict[str, int] = field(default_factory=dict)
     keys: dict[str, SpendingKey] = field(default_factory=dict)
     answers: dict[tuple[str, str], tuple[tuple[object, ...], str]] = field(default_factory=dict)
 
@@ -99,6 +106,8 @@ class ModelLedger:
     def _decide(self, command: Command, stripe: int) -> str | None:
         if command.verb in ("settle", "decline"):
             return self._finish(command, stripe)
+        if command.scope == "staff":
+            return self._refund(command)
         wallet = self.wallets.get((command.source, command.currency))
         if wallet is None:
             return "account-missing"
@@ -109,6 +118,9 @@ class ModelLedger:
             if refusal is None:
                 self.fundings[command.funding] = "pending"
             return refusal
+        return self._send(command, wallet)
+
+    def _send(self, command: Command, wallet: Wallet) -> str | None:
         if command.target == command.actor:
             return "self-transfer"
         target = self.wallets.get((command.target, command.currency))
@@ -120,6 +132,25 @@ class ModelLedger:
             refusal = self._move(wallet, target, command.amount)
             if key is not None and refusal is None:
                 key.spent += command.amount
+        if refusal is None:
+            self.transfers[command.funding] = command
+        return refusal
+
+    def _refund(self, command: Command) -> str | None:
+        before = self.refunded.get(command.funding, 0)
+        if before + command.amount > self.transfers[command.funding].amount:
+            return "refund-exceeds-transfer"
+        source = self.wallets[(command.source, command.currency)]
+        target = self.wallets[(command.target, command.currency)]
+        rest = source.posted - command.amount
+        if rest < source.floor:
+            if command.verb != "force" or rest < -LIMIT:
+                return "insufficient-funds"
+            if target.posted + command.amount <= LIMIT:
+                source.floor = rest
+        refusal = self._move(source, target, command.amount, settled=True, staff=True)
+        if refusal is None:
+            self.refunded[command.funding] = before + command.amount
         return refusal
 
     def _finish(self, command: Command, stripe: int) -> str | None:
@@ -137,9 +168,17 @@ class ModelLedger:
         return None
 
     def _move(
-        self, source: Wallet, target: Wallet, amount: int, *, settled: bool = False
+        self,
+        source: Wallet,
+        target: Wallet,
+        amount: int,
+        *,
+        settled: bool = False,
+        staff: bool = False,
     ) -> str | None:
-        refusal = source.refuse_debit(amount) or target.refuse_credit(amount, settled=settled)
+        refusal = source.refuse_debit(amount, staff=staff) or target.refuse_credit(
+            amount, settled=settled
+        )
         if refusal is None:
             source.posted, source.version = source.posted - amount, source.version + 1
             target.posted, target.version = target.posted + amount, target.version + 1

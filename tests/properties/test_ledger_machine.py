@@ -19,7 +19,7 @@ from tests.fakes.ledger import MemoryStore
 from tests.fakes.people import PeopleStore
 from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.properties.model import Command, ModelLedger, SpendingKey, Wallet
-from tests.stories.world import spoken
+from tests.stories.world import control, member, spoken
 
 from wallet.application.idempotency import fingerprint, system_key
 from wallet.application.ledger_writer import LedgerWriter
@@ -27,12 +27,14 @@ from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.application.verification import Report, verify
 from wallet.domain.accounts import Account, Freeze, Purpose, system_accounts
 from wallet.domain.api_keys import ApiKey, KeySecret
+from wallet.domain.controls import Controls
 from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
 from wallet.domain.history import Line
 from wallet.domain.invariants import AccountState, StoredEntry, stream_violations
 from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Instruction, Outcome, Result, SpendingPlace
 from wallet.domain.money import Currency
+from wallet.domain.refunds import BookedTransfer, RefundTransfer
 from wallet.domain.spending import Spending, SpendingRule
 from wallet.domain.transfers import CreateTransfer
 from wallet.infrastructure.identifiers import new_id, utc_now
@@ -46,6 +48,8 @@ KINDS = {
     "request": Kind.TOP_UP_REQUEST,
     "settle": Kind.TOP_UP,
     "decline": Kind.TOP_UP_DECLINE,
+    "refund": Kind.REFUND,
+    "force": Kind.REFUND,
 }
 ANSWER_TIMEOUT_S = 20.0
 ADD_PERSON = """
@@ -64,7 +68,6 @@ class Place:
     loop: asyncio.AbstractEventLoop
     pool: Pool | None = None
     runs: Iterator[int] = field(default_factory=count)
-    overdrafts: set[UUID] = field(default_factory=set)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_TIMEOUT_S)
@@ -127,15 +130,40 @@ class Run:
                 return RequestTopUp(header, self.person(command.actor), "sandbox")
             case "settle":
                 return SettleTopUp(header, funding_id)
+            case "refund" | "force":
+                return self._refund(command, header)
         return DeclineTopUp(header, funding_id, "said-no")
 
+    def _refund(self, command: Command, header: Header) -> RefundTransfer:
+        assert header.counterparty_id is not None
+        assert header.counterparty_owner_id is not None
+        assert header.owner_id is not None
+        transfer = BookedTransfer(
+            id=self.transfer_id(command.funding),
+            account_id=header.counterparty_id,
+            owner_id=header.counterparty_owner_id,
+            counterparty_id=header.account_id,
+            counterparty_owner_id=header.owner_id,
+            amount=int(command.actor),
+            currency=header.currency,
+        )
+        force = command.verb == "force"
+        return RefundTransfer(header, transfer, member("staff"), "because", new_id(), force)
+
+    def transfer_id(self, label: str) -> UUID:
+        return uuid5(self.id, f"transfer {label}")
+
     def _header(self, command: Command, funding_id: UUID, *, target_has_wallet: bool) -> Header:
-        to = command.target if command.verb == "send" else None
-        scope, digest = (f"person:{self.person(command.actor)}", command.key.encode())
+        to = command.target if command.verb in ("send", "refund", "force") else None
+        scope, digest = (f"person:{self.person(command.scope)}", command.key.encode())
         if command.scope == "system":
             scope, _ = system_key("funding", "")
             digest = f"funding:{funding_id}:{command.verb}".encode()
-        ids = {"request": self.request_id(command.funding), "settle": funding_id}
+        ids = {
+            "request": self.request_id(command.funding),
+            "settle": funding_id,
+            "send": self.transfer_id(command.funding),
+        }
         return Header(
             id=ids.get(command.verb) or new_id(),
             kind=KINDS[command.verb],
@@ -178,6 +206,8 @@ AMOUNTS = {
     "send": [1, 2, 7, 30, 50, 99, 100, 1_000, 10**15],
     "spend": [1, 2, 7, 30, 50, 51, 99],
     "request": [60, 100, 500, 10**15],
+    "refund": [1, 30, 50, 0, 0],
+    "force": [30, 0],
 }
 
 
@@ -197,7 +227,9 @@ def wishes_for(verb: str) -> st.SearchStrategy[Wish]:
 
 
 WISHES = st.sampled_from(
-    ["send", "send", "send", "spend", "spend", "request", "settle", "settle", "decline", "repeat"]
+    ["send"] * 3
+    + ["spend", "spend", "request", "settle", "settle", "decline", "repeat"]
+    + ["refund", "refund", "force"]
 ).flatmap(wishes_for)
 
 
@@ -317,16 +349,15 @@ class LedgerMachine(RuleBasedStateMachine):
         freeze=st.sampled_from([0, 0, 0, 1, 2, 3]),
         floor=st.sampled_from([0, -50]),
     )
-    def adjust(self, name: str, currency: int, freeze: int, floor: int) -> None:
+    def control(self, name: str, currency: int, freeze: int, floor: int) -> None:
         code = self.run_.currency(currency)
         wallet = self.model.wallets.get((name, code))
         if wallet is None or wallet.posted < floor:
             return
         wallet.freeze, wallet.floor = freeze, floor
-        id_ = self.run_.wallet(name, code)
-        self.store.accounts[id_].freeze, self.store.accounts[id_].floor = Freeze(freeze), floor
-        statement = "UPDATE accounts SET frozen = $2, floor = $3 WHERE id = $1"
-        self.place.run(self._pool().execute(statement, id_, freeze, floor))
+        decided = Controls(Freeze(freeze), floor, closed=False)
+        for unit_of_work in self.twins:
+            self.place.run(control(unit_of_work, self.run_.wallet(name, code), lambda _: decided))
 
     @rule(wishes=st.lists(WISHES, min_size=1, max_size=6), stripe=st.sampled_from([0, 0, 15]))
     def batch(self, wishes: list[Wish], stripe: int) -> None:
@@ -368,6 +399,8 @@ class LedgerMachine(RuleBasedStateMachine):
         elif wish.verb in ("settle", "decline"):
             made = requests[-1 - wish.earlier % len(requests)] if requests else None
             command = made and replace(made, verb=wish.verb, key=f"{made.funding}:{wish.verb}")
+        elif wish.verb in ("refund", "force"):
+            command = self._refund_of(wish)
         else:
             command = self._new_command(wish)
         if command is None:
@@ -379,6 +412,21 @@ class LedgerMachine(RuleBasedStateMachine):
             command = replace(command, api_key=wish.api_key)
         self.commands.append(command)
         return command
+
+    def _refund_of(self, wish: Wish) -> Command | None:
+        sent = list(self.model.transfers.values())
+        if not sent:
+            return None
+        made = sent[-1 - wish.earlier % len(sent)]
+        return replace(
+            made,
+            verb=wish.verb,
+            actor=str(made.amount),
+            source=made.target,
+            target=made.source,
+            amount=wish.amount or made.amount,
+            key=f"r{wish.key}",
+        )
 
     def _new_command(self, wish: Wish) -> Command:
         actor, currency, verb = wish.actor, wish.currency, wish.verb
@@ -454,11 +502,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         report = self.place.run(self._verified())
-        self.place.overdrafts |= {
-            self.run_.wallet(*place) for place, wallet in self.model.wallets.items() if wallet.floor
-        }
-        found = {(violation.invariant, violation.account_id) for violation in report.violations}
-        assert found == {("floors-were-granted", id_) for id_ in self.place.overdrafts}
+        assert report.violations == []
         assert self._violations_in_memory() == []
         moved = sum(wallet.posted for wallet in self.model.wallets.values())
         assert moved + sum(wallet.posted for wallet in self.model.outside.values()) == 0

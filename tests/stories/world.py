@@ -4,6 +4,10 @@ open alice USD
 top-up alice 100 -> accepted
 send alice bob 30 key=k1 -> accepted
 balance alice 70
+refund k1 -> accepted
+freeze alice send -> done
+adjust alice -20 as=a1 by=ada -> accepted
+approve a1 by=max -> accepted
 each alice key=k2 : send alice bob 30 ; send alice bob 99 -> accepted: accepted, insufficient-funds
 key till alice budget=50 max=20 payees=bob,carol
 send alice bob 20 with=till -> accepted
@@ -11,6 +15,7 @@ spent till 20
 revoke till
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -19,15 +24,29 @@ from uuid import UUID, uuid5
 from wallet.application.idempotency import fingerprint, system_key
 from wallet.application.ledger_writer import LedgerWriter
 from wallet.application.unit_of_work import UnitOfWorkFactory
-from wallet.domain.accounts import Account, Purpose, system_accounts
+from wallet.domain import controls
+from wallet.domain.accounts import (
+    Account,
+    Freeze,
+    Purpose,
+    adjustment_accounts,
+    system_accounts,
+)
+from wallet.domain.adjustments import BookAdjustment, RequestAdjustment, adjustment_id_of
 from wallet.domain.api_keys import ApiKey, KeySecret
+from wallet.domain.audit_trail import Act, ActKind, SubjectKind
+from wallet.domain.controls import Controls
+from wallet.domain.errors import WalletError
 from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
 from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Instruction, Parts, Result, part_digest
 from wallet.domain.money import currency_of
+from wallet.domain.refunds import BookedTransfer, RefundTransfer
 from wallet.domain.spending import Interval, Spending, SpendingRule
+from wallet.domain.staff import StaffMember
 from wallet.domain.transfer_batches import CreateTransferBatch
 from wallet.domain.transfers import CreateTransfer
+from wallet.domain.users import Role
 from wallet.infrastructure.identifiers import new_id, utc_now
 
 NAMESPACE = UUID("6f3c0c2e-26a5-4a7e-9d53-1f1f6a9f5c11")
@@ -56,14 +75,53 @@ def spoken_with_parts(result: Result) -> str:
     return f"{spoken(result)}: {', '.join(map(spoken, result.parts))}"
 
 
+def member(name: str) -> StaffMember:
+    """Return one of the staff."""
+    return StaffMember(person(name), name.title(), Role.ADMIN)
+
+
+async def control(
+    unit_of_work: UnitOfWorkFactory, wallet_id: UUID, decide: Callable[[Account], Controls]
+) -> str:
+    """Do to a wallet what staff decide, and tell the audit trail."""
+    async with unit_of_work() as work:
+        book = await work.ledger.lock([wallet_id], 0)
+        account = book.account(wallet_id)
+        try:
+            before, after = Controls.of(account), decide(account)
+        except WalletError as error:
+            return error.code
+        closed_at = book.booked_at if after.closed else None
+        await work.wallets.control(wallet_id, after.freeze, after.floor, closed_at)
+        act = Act(
+            id=new_id(),
+            kind=ActKind.OVERDRAFT_SET,
+            happened_at=book.booked_at,
+            actor=member("ada"),
+            subject_kind=SubjectKind.WALLET,
+            subject_id=wallet_id,
+            person_id=account.owner_id,
+            reason="because",
+            before=before.facts(),
+            after=after.facts(),
+        )
+        await work.audit_trail.add(act)
+        await work.commit()
+    return "done"
+
+
 @dataclass
 class World:
     """People and their wallets, on any unit of work."""
 
     unit_of_work: UnitOfWorkFactory
     fundings: dict[str, UUID] = field(default_factory=dict)
+    transfers: dict[str, BookedTransfer] = field(default_factory=dict)
+    adjustments: dict[str, tuple[Header, UUID]] = field(default_factory=dict)
     keys: dict[str, tuple[UUID, UUID]] = field(default_factory=dict)
     stripe: int = 0
+    adjusts: bool = False
+    """Whether wallets are opened with the accounts that adjustments need."""
 
     def __post_init__(self) -> None:
         self.writer = LedgerWriter(self.unit_of_work)
@@ -99,8 +157,23 @@ class World:
             case "each" | "atomic":
                 group = self.group(" ".join(rest), atomic=verb == "atomic")
                 return spoken_with_parts(await self.carry_out(group))
+            case "freeze" | "unfreeze" | "close" | "overdraft":
+                return await self._control(verb, names, options)
             case _:
                 return spoken(await self.carry_out(self.instruction(verb, names, options)))
+
+    async def _control(self, verb: str, names: list[str], options: dict[str, str]) -> str:
+        def decide(account: Account) -> Controls:
+            if verb == "freeze":
+                return controls.frozen(account, Freeze[names[1].upper()])
+            if verb == "unfreeze":
+                return controls.unfrozen(account)
+            if verb == "close":
+                return controls.closed(account)
+            return controls.with_overdraft(account, int(names[1]))
+
+        wallet_id = wallet(names[0], options.get("in", "USD"))
+        return await control(self.unit_of_work, wallet_id, decide)
 
     async def make_key(self, label: str, name: str, options: dict[str, str]) -> None:
         """Make a spending key: `max` is its cap per payment, `payees` have commas between."""
@@ -187,6 +260,8 @@ class World:
         account = Account(wallet(name, currency), code, Purpose.WALLET, person(name))
         async with self.unit_of_work() as work:
             await work.wallets.add_system_accounts(system_accounts(code), utc_now())
+            if self.adjusts:
+                await work.wallets.add_system_accounts(adjustment_accounts(code), utc_now())
             await work.wallets.open(account, utc_now())
             await work.commit()
         return account.id
@@ -205,6 +280,12 @@ class World:
                 return self.settle(names[0], names[1], options)
             case "decline":
                 return self.decline(names[0], names[1], options)
+            case "refund":
+                return self.refund(names[0], options)
+            case "adjust":
+                return self.adjust(names[0], int(names[1]), options)
+            case "approve":
+                return self.approve(names[0], options)
         raise ValueError(verb)
 
     def transfer(
@@ -230,10 +311,77 @@ class World:
         if note or reference or metadata:
             pairs = dict([metadata.split("=", 1)]) if metadata else None
             details = Details(bytes(range(32)), note, reference, pairs)
+        if header.counterparty_id is not None and "key" in options:
+            self.transfers.setdefault(
+                options["key"],
+                BookedTransfer(
+                    header.id,
+                    header.account_id,
+                    person(source),
+                    header.counterparty_id,
+                    person(target),
+                    amount,
+                    header.currency,
+                ),
+            )
         return CreateTransfer(header, person(actor), details, self._key_id(options))
 
     def _key_id(self, options: dict[str, str]) -> UUID | None:
         return self.keys[options["with"]][1] if "with" in options else None
+
+    def refund(self, key: str, options: dict[str, str]) -> RefundTransfer:
+        """Give back the payment that had this key, or a part of it."""
+        transfer = self.transfers[key]
+        amount = int(options.get("of", transfer.amount))
+        actor = options.get("by", "sam")
+        header = replace(
+            self._header(
+                Kind.REFUND,
+                actor,
+                transfer.counterparty_id,
+                amount,
+                options
+                | {"in": transfer.currency, "key": f"refund {options.get('key', new_id())}"},
+                [key, amount, options.get("force")],
+                transfer.account_id,
+                transfer.owner_id,
+            ),
+            owner_id=transfer.counterparty_owner_id,
+        )
+        details = Details(bytes(range(32)), metadata={"refund_of": str(transfer.id)})
+        return RefundTransfer(
+            header, transfer, member(actor), "because", new_id(), "force" in options, details
+        )
+
+    def adjust(self, name: str, amount: int, options: dict[str, str]) -> RequestAdjustment:
+        """Ask for a correction of a wallet."""
+        actor = options.get("by", "ada")
+        asked = self._header(
+            Kind.ADJUSTMENT_REQUEST,
+            actor,
+            wallet(name, options.get("in", "USD")),
+            abs(amount),
+            options,
+            [name, amount],
+        )
+        header = replace(asked, owner_id=person(name))
+        if "as" in options:
+            self.adjustments[options["as"]] = (header, adjustment_id_of(header.id))
+        return RequestAdjustment(header, amount, member(actor), "because", new_id())
+
+    def approve(self, label: str, options: dict[str, str]) -> BookAdjustment:
+        """Approve a correction that was asked for."""
+        asked, id_ = self.adjustments[label]
+        scope, digest = system_key("adjustments", f"adjustment:{id_}")
+        header = replace(
+            asked,
+            id=id_,
+            kind=Kind.ADJUSTMENT,
+            scope=scope,
+            key_digest=digest,
+            fingerprint=fingerprint({"adjustment": str(id_)}),
+        )
+        return BookAdjustment(header, id_, member(options.get("by", "max")), "because", new_id())
 
     def request(self, name: str, amount: int, options: dict[str, str]) -> RequestTopUp:
         currency = options.get("in", "USD")

@@ -207,6 +207,9 @@ def test_the_numbers_of_the_kinds_are_stored_and_never_change() -> None:
         "top-up": 3,
         "top-up-decline": 4,
         "transfer-batch": 5,
+        "refund": 6,
+        "adjustment": 7,
+        "adjustment-request": 8,
     }
 
 

@@ -170,10 +170,16 @@ def test_every_kind_that_moves_money_is_a_type_of_event() -> None:
     # nothing.
     found = {
         type_of(entry(kind, amount))
-        for kind in set(Kind) - {Kind.TOP_UP_REQUEST, Kind.TOP_UP_DECLINE, Kind.TRANSFER_BATCH}
+        for kind in set(Kind)
+        - {Kind.TOP_UP_REQUEST, Kind.TOP_UP_DECLINE, Kind.TRANSFER_BATCH, Kind.ADJUSTMENT_REQUEST}
         for amount in ((1,) if kind is Kind.TOP_UP else (1, -1))
     }
-    assert found == {"transfer.sent", "transfer.received", "topup.settled"}
+    assert found == {"transfer.sent", "transfer.received", "topup.settled"} | {
+        "refund.sent",
+        "refund.received",
+        "adjustment.sent",
+        "adjustment.received",
+    }
     assert found <= set(EVENT_TYPES)
 
 

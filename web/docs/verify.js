@@ -6,7 +6,8 @@ const file = document.getElementById("file");
 const text = document.getElementById("text");
 const result = document.getElementById("result");
 const SIZE_MAX = 4 * 1024 * 1024;
-const KINDS = { 1: "transfer", 3: "top-up" };
+const TITLES = { "top-up": "Top-up", refund: "Refund", adjustment: "Adjustment" };
+const KINDS = { 1: "transfer", 3: "top-up", 6: "refund", 7: "adjustment" };
 
 class Refused extends Error {}
 
@@ -260,7 +261,7 @@ const facts = ({ holder, counterparty, entry, details, kind, issued_at_us: issue
   if (details?.reference) rows.push(["Reference", details.reference]);
   for (const [name, value] of Object.entries(details?.metadata ?? {})) rows.push([name, value]);
   rows.push(["Balance after", `${entry.posted_after < 0 ? "−" : ""}${money(entry.posted_after, entry.currency)} ${entry.currency}`]);
-  rows.push([kind === "top-up" ? "Top-up" : "Transfer", element("span", { className: "id" }, entry.instruction_id)]);
+  rows.push([TITLES[kind] ?? "Transfer", element("span", { className: "id" }, entry.instruction_id)]);
   rows.push(["Receipt made", moment(issued)]);
   const list = element("dl", { className: "facts" });
   for (const [name, value] of rows) {
@@ -274,7 +275,7 @@ const amount = ({ entry, kind }) => {
   return element(
     "div",
     { className: "amount" },
-    element("small", {}, kind === "top-up" ? "Money added" : incoming ? "Money received" : "Money sent"),
+    element("small", {}, kind === "top-up" ? "Money added" : kind === "adjustment" ? "Corrected" : incoming ? "Money received" : "Money sent"),
     `${incoming ? "+" : "−"}${money(entry.posted_delta, entry.currency)} `,
     element("span", {}, entry.currency),
   );

@@ -25,11 +25,14 @@ def synchronous_tour() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def documented() -> set[str]:
+    # What staff alone may ask for is generated as well, but has no method by hand: consoles and
+    # scripts of operators call the modules of `wallet_sdk` that were generated.
     document = json.loads(read_document())
     return {
         operation["operationId"]
         for methods in document["paths"].values()
         for operation in methods.values()
+        if "Staff" not in operation["tags"]
     }
 
 

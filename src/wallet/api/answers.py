@@ -12,6 +12,7 @@ from typing import Any
 
 from wallet.application.idempotency import KeyOutcome
 from wallet.application.top_ups import TopUp
+from wallet.domain.adjustments import adjustment_id_of
 from wallet.domain.errors import Rejected
 from wallet.domain.funding import Funding, FundingStatus, TopUpDeclined
 from wallet.domain.history import Counterparty, Line
@@ -273,6 +274,11 @@ def key_outcome(found: KeyOutcome | None) -> dict[str, Any]:
         return document | {"status": "refused", "refusal": refusal(found.outcome.refusal)}
     if header.kind is Kind.TRANSFER_BATCH:
         return document | {"id": str(header.id)}
+    if header.kind is Kind.REFUND:
+        return document | {"id": str(header.id), "resource": f"/admin/transactions/{header.id}"}
+    if header.kind is Kind.ADJUSTMENT_REQUEST:
+        id_ = adjustment_id_of(header.id)
+        return document | {"id": str(id_), "resource": f"/admin/adjustments/{id_}"}
     if found.funding is None:
         return document | {"id": str(header.id), "resource": f"/transactions/{header.id}"}
     return document | _funding_outcome(found.funding)

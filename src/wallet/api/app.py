@@ -34,6 +34,7 @@ from wallet.api.routes import (
     proofs,
     second_factors,
     sessions,
+    staff,
     statements,
     top_ups,
     transactions,
@@ -74,6 +75,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     oauth.router,
     health.router,
     problems.router,
+    *staff.ROUTERS,
 )
 
 

@@ -88,7 +88,17 @@ FACTS: dict[str, dict[str, str]] = {
     },
     TEST_EVENT: {"endpoint_id": "0197a6f2-61c4-7f08-9b3e-1a2b3c4d5e6f"},
 }
-ENTRY_TYPES = frozenset({"transfer.sent", "transfer.received", "topup.settled"})
+ENTRY_TYPES = frozenset(
+    {
+        "transfer.sent",
+        "transfer.received",
+        "topup.settled",
+        "refund.received",
+        "refund.sent",
+        "adjustment.received",
+        "adjustment.sent",
+    }
+)
 
 
 def payload_example(type_: str) -> JsonObject:
@@ -98,11 +108,16 @@ def payload_example(type_: str) -> JsonObject:
         stamp = TRANSACTION_EXAMPLE["booked_at"]
         return {"id": f"{PERSON_EXAMPLE}:3", "type": type_, "timestamp": stamp, "data": facts}
     transaction = dict(TRANSACTION_EXAMPLE)
-    if type_ != "transfer.sent":
+    if not type_.endswith(".sent"):
         display = str(transaction["display"]).lstrip("-")
         transaction |= {"direction": "in", "display": display}
     if type_ == "topup.settled":
         transaction |= {"kind": "top-up", "counterparty": None, "note": None}
+    if type_.startswith("refund"):
+        refunded = {"refund_of": "0197a6f2-5d10-7e1b-9c44-0d9f7a6b5c22"}
+        transaction |= {"kind": "refund", "note": None, "metadata": refunded}
+    if type_.startswith("adjustment"):
+        transaction |= {"kind": "adjustment", "counterparty": None, "note": None}
     data = {"balance": BALANCE_EXAMPLE, "transaction": transaction}
     return {**EVENT_EXAMPLE, "type": type_, "data": data}
 

@@ -54,6 +54,11 @@ TAGS: list[dict[str, str]] = [
     {"name": "Webhooks", "description": "Your own server is told of what happens."},
     {"name": "Proof", "description": "Signed receipts, and the log that they are checked by."},
     {"name": "OAuth", "description": "Tokens for this page, and the keys they are signed with."},
+    {
+        "name": "Staff",
+        "description": "The operator's own people: support, auditors, administrators. Whoever is "
+        "none of them finds nothing here.",
+    },
     {"name": "Operations", "description": "Health and metrics."},
 ]
 

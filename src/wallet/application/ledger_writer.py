@@ -14,6 +14,7 @@ from random import Random
 from uuid import UUID
 
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
+from wallet.domain.adjustments import BookAdjustment
 from wallet.domain.errors import OutcomeUnknown
 from wallet.domain.ledger import (
     Book,
@@ -24,6 +25,7 @@ from wallet.domain.ledger import (
     Result,
     SpendingPlace,
 )
+from wallet.domain.refunds import RefundTransfer
 
 TRIES_MAX = 5
 BACKOFF_FIRST_S = 0.02
@@ -169,6 +171,19 @@ async def _read(ledger: Ledger, book: Book, instructions: Sequence[Instruction])
         book.fundings.update(await ledger.fundings(places))
     if spending_places := _spending_places(instructions):
         book.spendings.update(await ledger.spendings(spending_places))
+    await _read_for_staff(ledger, book, instructions)
+
+
+async def _read_for_staff(ledger: Ledger, book: Book, instructions: Sequence[Instruction]) -> None:
+    """Read under the locks what was refunded before, and the adjustments that are approved."""
+    refunds = [i.transfer for i in instructions if isinstance(i, RefundTransfer)]
+    if refunds:
+        places = [(transfer.account_id, transfer.id) for transfer in refunds]
+        book.refunded.update(await ledger.refunded(places))
+    approvals = [i for i in instructions if isinstance(i, BookAdjustment)]
+    if approvals:
+        places = [(i.header.account_id, i.adjustment_id) for i in approvals]
+        book.adjustments.update(await ledger.adjustments(places))
 
 
 def _spending_places(instructions: Sequence[Instruction]) -> set[SpendingPlace]:

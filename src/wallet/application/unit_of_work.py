@@ -9,9 +9,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from wallet.domain.adjustments import Adjustments
 from wallet.domain.api_keys import ApiKeys
+from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
 from wallet.domain.browser_sessions import LiveTickets, SessionCookies
+from wallet.domain.back_office import BackOffice
 from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
@@ -24,6 +27,7 @@ from wallet.domain.safe_mode import SafeModes
 from wallet.domain.second_factors import SecondFactors
 from wallet.domain.sessions import MailTokens, Sessions
 from wallet.domain.statements import StatementLines
+from wallet.domain.tallies import Tallies
 from wallet.domain.users import Users
 from wallet.domain.wallets import Wallets
 from wallet.domain.webhook_repository import Sendings, Webhooks
@@ -136,6 +140,26 @@ class UnitOfWork(Protocol):
     @property
     def audits(self) -> Audits:
         """The progress of the self-audit, in this transaction."""
+        ...
+
+    @property
+    def audit_trail(self) -> AuditTrail:
+        """What staff did, in this transaction."""
+        ...
+
+    @property
+    def adjustments(self) -> Adjustments:
+        """The adjustments of this transaction."""
+        ...
+
+    @property
+    def back_office(self) -> BackOffice:
+        """What staff look at."""
+        ...
+
+    @property
+    def tallies(self) -> Tallies:
+        """What happened per minute."""
         ...
 
     async def __aenter__(self) -> Self:

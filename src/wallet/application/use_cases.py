@@ -14,6 +14,7 @@ from wallet.application.people import People
 from wallet.application.proofs import Proofs
 from wallet.application.recipients import Recipients
 from wallet.application.second_factors import SecondFactors
+from wallet.application.staff_side import StaffSide
 from wallet.application.statements import Statements
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
@@ -43,5 +44,6 @@ class UseCases:
     live: LiveHub
     idempotency_keys: IdempotencyKeys
     proofs: Proofs
+    staff_side: StaffSide
     webhooks: WebhookEndpoints
     event_log: EventLog

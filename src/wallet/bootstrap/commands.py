@@ -22,6 +22,8 @@ from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directo
 from wallet.bootstrap.parts import Parts, running_parts
 from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
+from wallet.domain.staff import command_line
+from wallet.domain.users import Role
 from wallet.domain.webhooks import SECRET_SIZE, secret_of
 from wallet.infrastructure.identifiers import new_id, utc_now
 from wallet.infrastructure.listening import Listener, ListenFailed, Login
@@ -176,6 +178,7 @@ async def create_admin(
     first_name: str,
     last_name: str,
     password: str,
+    by: str,
 ) -> UUID:
     """Make an administrator; return their id. Raises `StartFailed` with the reason if refused."""
     wish = SignUp(
@@ -187,7 +190,7 @@ async def create_admin(
         address="127.0.0.1",
     )
     async with _parts(settings, addresses) as parts:
-        return await parts.staff.appoint(wish)
+        return await parts.staff.appoint(wish, command_line(by))
 
 
 async def reset_second_factor(
@@ -206,6 +209,18 @@ async def encrypt_second_factors(settings: Settings, addresses: DatabaseAddresse
     async with _parts(settings, addresses) as parts:
         changed = await parts.second_factors.encrypt_again()
     return [f"{changed} encrypted again; the previous key is not needed any more."]
+
+
+async def give_role(
+    settings: Settings, addresses: DatabaseAddresses, *, email: str, role: str, by: str, reason: str
+) -> list[str]:
+    """Give somebody a role of the staff, or `user` to take it away; return a line that says so.
+
+    Raises `StartFailed` with the reason if refused.
+    """
+    async with _parts(settings, addresses) as parts:
+        id_ = await parts.staff.give_role(email, Role(role), command_line(by), reason)
+    return [f"{email} has the role {role} ({id_})."]
 
 
 @asynccontextmanager

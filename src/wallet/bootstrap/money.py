@@ -11,7 +11,7 @@ from wallet.application.coalescing import LANES, Coalescer
 from wallet.application.directory import Directory
 from wallet.application.ledger_writer import Announce, LedgerWriter
 from wallet.application.recipients import Recipients
-from wallet.application.safe_mode import SafeMode
+from wallet.application.safe_mode import GuardedMover, SafeMode
 from wallet.application.top_ups import TopUps
 from wallet.application.transfer_batches import TransferBatches
 from wallet.application.transfers import Transfers
@@ -54,6 +54,7 @@ class MoneyParts:
     transfer_batches: TransferBatches
     top_ups: TopUps
     coalescer: Coalescer
+    mover: GuardedMover
 
 
 def money_parts(
@@ -111,7 +112,7 @@ def money_parts(
         new_id=new_id,
         random_bytes=os.urandom,
     )
-    return MoneyParts(transfers, transfer_batches, top_ups, coalescer)
+    return MoneyParts(transfers, transfer_batches, top_ups, coalescer, mover)
 
 
 async def _drained(drain: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -23,6 +23,7 @@ from wallet.bootstrap.live import LiveParts, live_parts
 from wallet.bootstrap.money import MoneyParts, money_connections, money_parts
 from wallet.bootstrap.people import PeopleParts, people_parts
 from wallet.bootstrap.proofs import proof_work, safe_mode_of
+from wallet.bootstrap.staff import staff_side, tallying
 from wallet.bootstrap.webhooks import WebhookParts, webhook_parts
 from wallet.domain.funding import FundingGateway
 from wallet.infrastructure.identifiers import new_id, utc_now
@@ -101,7 +102,8 @@ async def running_parts(
         audit_pool = await _pool(stack, database_url, size_max=1, role=VERIFIER)
         for work in proof_work(ground, proof_pool, audit_pool, people, money, safe_mode):
             _start(stack, work)
-        use_cases = _use_cases(ground, people, money, live, webhooks)
+        _start(stack, tallying(ground).run())
+        use_cases = _use_cases(ground, people, money, live, webhooks, metrics)
 
         async def ready() -> Mapping[str, str]:
             books = "ok" if safe_mode.current is None else "safe-mode"
@@ -116,6 +118,7 @@ def _use_cases(
     money: MoneyParts,
     live: LiveParts,
     webhooks: WebhookParts,
+    metrics: Metrics,
 ) -> UseCases:
     return UseCases(
         people=people.people,
@@ -139,6 +142,7 @@ def _use_cases(
         live=live.hub,
         idempotency_keys=IdempotencyKeys(ground.reading),
         proofs=Proofs(unit_of_work=ground.reading, signer=people.signer, clock=utc_now),
+        staff_side=staff_side(ground, people, money, metrics),
         webhooks=webhooks.endpoints,
         event_log=webhooks.event_log,
     )

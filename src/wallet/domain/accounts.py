@@ -24,6 +24,7 @@ class Purpose(StrEnum):
 
     WALLET = "wallet"
     FUNDING = "funding"
+    ADJUSTMENT = "adjustment"
 
 
 class Freeze(IntFlag):
@@ -107,11 +108,18 @@ class Account:
         """How far from zero the balance may be, in minor units."""
         return BALANCE_MAX if self.purpose is Purpose.WALLET else SYSTEM_BALANCE_MAX
 
-    def refuse_debit(self, amount: int) -> Rejected | None:
-        """Return why `amount` (minor units) cannot leave this account, or None if it can."""
+    def refuse_closed(self) -> Rejected | None:
+        """Return why nothing can be done with this account any more, or None if it is open."""
+        return WalletClosed(wallet_id=str(self.id)) if self.closed else None
+
+    def refuse_debit(self, amount: int, *, despite_freeze: bool = False) -> Rejected | None:
+        """Return why `amount` (minor units) cannot leave this account, or None if it can.
+
+        What staff move goes `despite_freeze`: it was they who froze.
+        """
         if self.closed:
             return WalletClosed(wallet_id=str(self.id))
-        if self.freeze and self.freeze & Freeze.SEND:
+        if self.freeze and self.freeze & Freeze.SEND and not despite_freeze:
             return WalletFrozen(wallet_id=str(self.id), direction="send")
         if self.available - amount < self.floor:
             return InsufficientFunds(
@@ -145,6 +153,15 @@ def system_account_id(purpose: Purpose, currency: str, stripe: int) -> UUID:
 
 def system_accounts(currency: Currency) -> list[Account]:
     """Return every system account that `currency` needs, all stripes, untouched."""
+    return _stripes(Purpose.FUNDING, currency)
+
+
+def adjustment_accounts(currency: Currency) -> list[Account]:
+    """Return the system accounts that a currency needs once a balance in it is adjusted."""
+    return _stripes(Purpose.ADJUSTMENT, currency)
+
+
+def _stripes(purpose: Purpose, currency: Currency) -> list[Account]:
     return [
         Account(
             id=system_account_id(purpose, currency, stripe),
@@ -153,7 +170,5 @@ def system_accounts(currency: Currency) -> list[Account]:
             owner_id=None,
             floor=-SYSTEM_BALANCE_MAX,
         )
-        for purpose in Purpose
-        if purpose is not Purpose.WALLET
         for stripe in range(STRIPES)
     ]

@@ -69,6 +69,10 @@ class Audits(Protocol):
         """Lock the progress for `holder`; None if somebody else audits, or did within a lease."""
         ...
 
+    async def progress(self) -> Progress:
+        """Return how far the round has come, without leasing it."""
+        ...
+
     async def advance(self, progress: Progress) -> None:
         """Keep how far the round has come."""
         ...

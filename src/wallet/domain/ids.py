@@ -1,9 +1,11 @@
 """Identifiers: UUIDs of version 7 (RFC 9562), made of a time and randomness that come in."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 RANDOM_BYTES = 10
 _TIME_MAX_MS = 1 << 48
+_YEAR_9999_MS = 253_370_764_800_000
 
 
 def uuid7(now_ms: int, random: bytes) -> UUID:
@@ -20,3 +22,20 @@ def uuid7(now_ms: int, random: bytes) -> UUID:
     high = (now_ms << 16) | 0x7000 | (bits >> 62 & 0x0FFF)
     low = 0x8000_0000_0000_0000 | (bits & 0x3FFF_FFFF_FFFF_FFFF)
     return UUID(int=high << 64 | low)
+
+
+def instant_of(id_: UUID) -> datetime | None:
+    """Return when a UUIDv7 was made, to the millisecond.
+
+    None for any other id, and for a time that lies beyond the year 9998.
+    """
+    milliseconds = id_.int >> 80
+    if id_.version != 7 or milliseconds >= _YEAR_9999_MS:
+        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return the lowest UUIDv7 that may have been made at a moment, to compare others with."""
+    milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return UUID(int=milliseconds << 80)

@@ -40,6 +40,9 @@ class Kind(IntEnum):
     TOP_UP = 3
     TOP_UP_DECLINE = 4
     TRANSFER_BATCH = 5
+    REFUND = 6
+    ADJUSTMENT = 7
+    ADJUSTMENT_REQUEST = 8
 
     @property
     def word(self) -> str:
@@ -48,6 +51,8 @@ class Kind(IntEnum):
 
 
 _WORDS = {kind: kind.name.lower().replace("_", "-") for kind in Kind}
+MOVING_KINDS = (Kind.TRANSFER, Kind.TOP_UP, Kind.REFUND, Kind.ADJUSTMENT)
+"""The kinds that move money when they are accepted: what can be a line of history."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,3 +95,12 @@ class Wallets(Protocol):
         Raises `WalletNotEmpty` if one holds money or awaits a pending funding.
         """
         ...
+
+    async def control(
+        self, wallet_id: UUID, freeze: Freeze, floor: int, closed_at: datetime | None
+    ) -> None:
+        """Write what staff decided about a locked wallet; closing is for good.
+
+        Raises `WalletNotEmpty` if it is to be closed and awaits a pending funding.
+        """
+        ...

@@ -23,8 +23,9 @@ from wallet.api.hot_routes import HotRoute
 from wallet.api.money import BALANCE_EXAMPLE, SIGNED_IN, Balance
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.state import use_cases
+from wallet.application.activity import Activity
 from wallet.domain.history import PAGE_LIMIT_MAX, CursorInvalid, TransactionNotFound
-from wallet.domain.journal import Kind
+from wallet.domain.journal import MOVING_KINDS
 from wallet.domain.money import AMOUNT_MAX
 from wallet.domain.search import COUNT_MAX, WORDS_MAX, Direction, Search
 from wallet.domain.sessions import Principal
@@ -77,7 +78,7 @@ class Transaction(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [TRANSACTION_EXAMPLE]})
 
     id: str
-    kind: str = Field(description="transfer or top-up.")
+    kind: str = Field(description="transfer, top-up, refund or adjustment.")
     direction: str = Field(description="in or out.")
     status: str
     amount: int = Field(description="In minor units, always positive.")
@@ -138,7 +139,7 @@ def _few_words(text: str) -> str:
     return text
 
 
-KINDS = {kind.word: kind for kind in (Kind.TRANSFER, Kind.TOP_UP)}
+KINDS = {kind.word: kind for kind in MOVING_KINDS}
 """What can be a line of history."""
 WholeNumber = BeforeValidator(_digits)
 SearchedAmount = Annotated[int, Field(ge=1, le=AMOUNT_MAX), WholeNumber]
@@ -156,9 +157,9 @@ class TransactionsQuery(BaseModel):
         description="The `next_cursor` of the page before, with the same filters and order.",
     )
     sort: Literal["newest", "oldest"] = Field("newest", description="Which lines come first.")
-    kind: Annotated[list[Literal["transfer", "top-up"]], Field(max_length=len(KINDS))] = Field(
-        [], description="One or several."
-    )
+    kind: Annotated[
+        list[Literal["transfer", "top-up", "refund", "adjustment"]], Field(max_length=len(KINDS))
+    ] = Field([], description="One or several.")
     direction: Direction | None = Field(None, description="Money that came in or went out.")
     status: Literal["completed"] | None = Field(
         None, description="Only what is completed is a line."
@@ -246,11 +247,17 @@ async def list_transactions(
     answer pages with few lines or none, each of which says in `scanned_to` how far it has looked.
     New movements do not disturb the pages that follow.
     """
+    return await transactions_page(use_cases(request).activity, person.user_id, query)
+
+
+async def transactions_page(
+    activity: Activity, person_id: UUID, query: TransactionsQuery
+) -> JsonObject:
+    """Return the page of a person's history that is asked for."""
     search = query.to_search()
     places = None if query.cursor is None else decode_cursor(query.cursor, search.digest)
-    activity = use_cases(request).activity
-    page = await activity.page(person.user_id, search, next_versions=places, limit=query.limit)
-    count = await activity.count(person.user_id, search) if query.count else None
+    page = await activity.page(person_id, search, next_versions=places, limit=query.limit)
+    count = await activity.count(person_id, search) if query.count else None
     following = page.next_versions
     return {
         "items": [answers.line(line) for line in page.lines],

@@ -19,6 +19,7 @@ from wallet.domain.ledger.instructions import (
     PartsRefused,
     RefusalForgotten,
     Result,
+    StaffChange,
     part_digest,
 )
 from wallet.domain.ledger.repository import Ledger
@@ -40,6 +41,7 @@ __all__ = [
     "RefusalForgotten",
     "Result",
     "SpendingPlace",
+    "StaffChange",
     "part_digest",
     "replay",
 ]

@@ -22,10 +22,14 @@ from wallet.domain.ledger.instructions import (
     PartsRefused,
     RefusalForgotten,
     Result,
+    StaffChange,
 )
 
 if TYPE_CHECKING:
+    from wallet.domain.adjustments import Adjustment
+    from wallet.domain.audit_trail import Act
     from wallet.domain.funding import Funding
+    from wallet.domain.refunds import Refund
     from wallet.domain.spending import Spending
 
 
@@ -41,7 +45,8 @@ class Book:
 
     `booked_at` is one time for the whole batch, not before any account's last entry; `stripe`
     picks the system accounts of this batch. `repeats` says whether any of its keys has been used
-    before, as far as could be seen when the locks were asked for.
+    before, as far as could be seen when the locks were asked for. `refunded` says, by transfer, how
+    much was given back of those that this batch refunds.
     """
 
     accounts: dict[UUID, Account]
@@ -53,6 +58,12 @@ class Book:
     entries: list[Entry] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     changed_fundings: dict[UUID, "Funding"] = field(default_factory=dict)
+    refunded: dict[UUID, int] = field(default_factory=dict)
+    adjustments: dict[UUID, "Adjustment"] = field(default_factory=dict)
+    acts: list["Act"] = field(default_factory=list)
+    new_refunds: list["Refund"] = field(default_factory=list)
+    changed_adjustments: dict[UUID, "Adjustment"] = field(default_factory=dict)
+    new_floors: dict[UUID, int] = field(default_factory=dict)
     spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
     changed_spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
     key_payments: list[tuple[SpendingPlace, UUID]] = field(default_factory=list)
@@ -162,7 +173,7 @@ class Book:
         self.spendings, self.changed_spendings = mark.spendings, mark.changed_spendings
 
     def _accept(self, instruction: Instruction, change: Change) -> Outcome:
-        self._check(change.postings)
+        self._check(change)
         details = instruction.details
         digest = details.digest if details is not None else None
         own: Entry | None = None
@@ -172,20 +183,35 @@ class Book:
                 own = entry
         for funding in change.fundings:
             self.fundings[funding.id] = self.changed_fundings[funding.id] = funding
+        if change.staff is not None:
+            self._accept_of_staff(change.staff)
         if change.spending is not None:
             self._spend(change.spending, instruction.header.id)
         return Outcome(instruction.header, self.booked_at, entry=own, details=details)
+
+    def _accept_of_staff(self, change: StaffChange) -> None:
+        """Note what staff decided; no part of a batch of transfers does, so nothing undoes it."""
+        self.acts += change.acts
+        for refund in change.refunds:
+            before = self.refunded.get(refund.transfer_id, 0)
+            self.refunded[refund.transfer_id] = before + refund.amount
+            self.new_refunds.append(refund)
+        for adjustment in change.adjustments:
+            self.adjustments[adjustment.id] = adjustment
+            self.changed_adjustments[adjustment.id] = adjustment
+        for account_id, floor in change.floors.items():
+            self.accounts[account_id].floor = self.new_floors[account_id] = floor
 
     def _spend(self, spending: "Spending", instruction_id: UUID) -> None:
         place = spending.place
         self.spendings[place] = self.changed_spendings[place] = spending
         self.key_payments.append((place, instruction_id))
 
-    def _check(self, postings: Sequence[Posting]) -> None:
+    def _check(self, change: Change) -> None:
         """Assert every rule of the books before anything changes; the CHECKs assert it again."""
         sums: dict[str, int] = {}
         seen: set[UUID] = set()
-        for posting in postings:
+        for posting in change.postings:
             account = self.account(posting.account_id)
             posted = account.posted + posting.posted_delta
             held = account.held + posting.held_delta
@@ -195,7 +221,7 @@ class Book:
             if not (-limit <= posted <= limit and 0 <= held <= limit):
                 raise LedgerInvariantBroken("a balance leaves its range")
             spends = posting.posted_delta - posting.held_delta < 0
-            if spends and posted - held < account.floor:
+            if spends and posted - held < account.floor and posted - held < _floor(change, account):
                 raise LedgerInvariantBroken("available would be below the floor")
             seen.add(posting.account_id)
             sums[account.currency] = sums.get(account.currency, 0) + posting.posted_delta
@@ -258,6 +284,15 @@ class _Mark:
     spendings: dict[SpendingPlace, "Spending"]
     changed_spendings: dict[SpendingPlace, "Spending"]
     key_payments: int
+
+
+def _floor(change: Change, account: Account) -> int:
+    """Return how far an account may go once a change is made."""
+    return (
+        account.floor
+        if change.staff is None
+        else change.staff.floors.get(account.id, account.floor)
+    )
 
 
 def _refusal_of(refused: Sequence[tuple[int, Rejected]]) -> PartsRefused:

@@ -1,7 +1,7 @@
 """What is asked of the books and what becomes of it: instructions, decisions, outcomes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
@@ -20,8 +20,11 @@ from wallet.domain.journal import (
 from wallet.domain.money import Currency
 
 if TYPE_CHECKING:
+    from wallet.domain.adjustments import Adjustment
+    from wallet.domain.audit_trail import Act
     from wallet.domain.funding import Funding
     from wallet.domain.ledger.book import Book
+    from wallet.domain.refunds import Refund
     from wallet.domain.spending import Spending
 
 
@@ -86,11 +89,22 @@ Key = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class StaffChange:
+    """What an instruction of staff does besides moving money; `floors` are new ones by account."""
+
+    acts: tuple["Act", ...] = ()
+    refunds: tuple["Refund", ...] = ()
+    adjustments: tuple["Adjustment", ...] = ()
+    floors: Mapping[UUID, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Everything that an accepted instruction does."""
 
     postings: tuple[Posting, ...] = ()
     fundings: tuple["Funding", ...] = ()
+    staff: StaffChange | None = None
     spending: "Spending | None" = None
 
 

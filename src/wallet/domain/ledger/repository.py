@@ -8,6 +8,7 @@ from wallet.domain.ledger.book import Book, SpendingPlace
 from wallet.domain.ledger.instructions import Key, Outcome
 
 if TYPE_CHECKING:
+    from wallet.domain.adjustments import Adjustment
     from wallet.domain.funding import Funding
     from wallet.domain.spending import Spending
 
@@ -34,6 +35,14 @@ class Ledger(Protocol):
 
     async def fundings(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, "Funding"]:
         """Return the fundings at these (account id, funding id)."""
+        ...
+
+    async def refunded(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, int]:
+        """Return how much was refunded of the transfers at these (payer's account id, id)."""
+        ...
+
+    async def adjustments(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, "Adjustment"]:
+        """Return the adjustments at these (account id, adjustment id)."""
         ...
 
     async def spendings(

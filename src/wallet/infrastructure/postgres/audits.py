@@ -24,6 +24,12 @@ FROM audits WHERE holder IS NULL OR holder = $1 OR held_until < clock_timestamp(
 FOR UPDATE SKIP LOCKED
 """
 
+PROGRESS = """
+SELECT coalesce(account_id, '00000000-0000-0000-0000-000000000000') AS account_id, version, entries,
+       began_at, completed_at
+FROM audits
+"""
+
 HOLD_PROGRESS = "UPDATE audits SET holder = $1, held_until = clock_timestamp() + $2::interval"
 
 ADVANCE = """
@@ -89,6 +95,12 @@ class PostgresAudits:
                 return None
             await self._connection.execute(HOLD_PROGRESS, holder, timedelta(seconds=lease_s))
         return Progress(*row)
+
+    async def progress(self) -> Progress:
+        """Return how far the round has come, without leasing it."""
+        with translated():
+            row = await self._connection.fetchrow(PROGRESS)
+        return Progress() if row is None else Progress(*row)
 
     async def advance(self, progress: Progress) -> None:
         """Keep how far the round has come."""

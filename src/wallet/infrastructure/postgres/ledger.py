@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from wallet.domain.accounts import Account, Freeze, Purpose
+from wallet.domain.adjustments import Adjustment
 from wallet.domain.errors import Rejected, rejection_of
 from wallet.domain.funding import Funding
 from wallet.domain.journal import Details, Entry, Kind, facts_text
@@ -26,6 +27,12 @@ from wallet.infrastructure.postgres.errors import translated
 from wallet.infrastructure.postgres.fundings import SAVE_FUNDINGS, funding_of
 from wallet.infrastructure.postgres.pool import Connection, Record
 from wallet.infrastructure.postgres.spendings import read_spendings, save_spendings
+from wallet.infrastructure.postgres.staff_changes import (
+    adjustments_at,
+    refunded,
+    save_floors,
+    save_staff_changes,
+)
 
 # The clock is read outside of the locking query, which makes each row's reading later than its
 # lock: inside it, the time could be from before the wait. Whether a key has been used is told as it
@@ -237,6 +244,16 @@ class PostgresLedger:
             )
         return {row["id"]: funding_of(row) for row in rows}
 
+    async def refunded(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, int]:
+        """Return how much was refunded of the transfers at these (payer's account id, id)."""
+        with translated():
+            return await refunded(self._connection, places)
+
+    async def adjustments(self, places: Sequence[tuple[UUID, UUID]]) -> Mapping[UUID, Adjustment]:
+        """Return the adjustments at these (account id, adjustment id)."""
+        with translated():
+            return await adjustments_at(self._connection, places)
+
     async def spendings(
         self, places: Collection[SpendingPlace], *, lock: bool = True
     ) -> Mapping[SpendingPlace, Spending]:
@@ -251,6 +268,8 @@ class PostgresLedger:
         entries = _entry_rows(book)
         instructions = [_instruction_row(outcome) for outcome in book.outcomes]
         with translated():
+            if book.new_floors:
+                await save_floors(self._connection, book)
             try:
                 counts = await self._connection.fetchrow(
                     SAVE, book.booked_at, entries, instructions, new_id()
@@ -267,6 +286,8 @@ class PostgresLedger:
                 raise LedgerInvariantBroken("the rows written are not the rows decided")
             await self._save_details(book)
             await self._save_fundings(book)
+            if book.acts:
+                await save_staff_changes(self._connection, book)
             if book.key_payments:
                 await save_spendings(self._connection, book)
         return True

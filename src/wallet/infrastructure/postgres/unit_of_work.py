@@ -9,12 +9,15 @@ import asyncpg
 
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown
+from wallet.infrastructure.postgres.adjustments import PostgresAdjustments
 from wallet.infrastructure.postgres.api_keys import PostgresApiKeys
+from wallet.infrastructure.postgres.audit_trail import PostgresAuditTrail
 from wallet.infrastructure.postgres.audits import PostgresAudits
 from wallet.infrastructure.postgres.browser_sessions import (
     PostgresLiveTickets,
     PostgresSessionCookies,
 )
+from wallet.infrastructure.postgres.back_office import PostgresBackOffice
 from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translated, translated_commit
 from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
@@ -29,6 +32,7 @@ from wallet.infrastructure.postgres.second_factors import PostgresSecondFactors
 from wallet.infrastructure.postgres.sendings import PostgresSendings
 from wallet.infrastructure.postgres.sessions import PostgresMailTokens, PostgresSessions
 from wallet.infrastructure.postgres.statements import PostgresStatements
+from wallet.infrastructure.postgres.tallies import PostgresTallies
 from wallet.infrastructure.postgres.users import PostgresUsers
 from wallet.infrastructure.postgres.wallets import PostgresWallets
 from wallet.infrastructure.postgres.webhooks import PostgresWebhooks
@@ -61,6 +65,10 @@ class PostgresUnitOfWork:
     log: PostgresLog
     safe_modes: PostgresSafeModes
     audits: PostgresAudits
+    audit_trail: PostgresAuditTrail
+    adjustments: PostgresAdjustments
+    back_office: PostgresBackOffice
+    tallies: PostgresTallies
 
     def __init__(
         self,
@@ -102,6 +110,10 @@ class PostgresUnitOfWork:
         self.log = PostgresLog(connection)
         self.safe_modes = PostgresSafeModes(connection)
         self.audits = PostgresAudits(connection)
+        self.audit_trail = PostgresAuditTrail(connection)
+        self.adjustments = PostgresAdjustments(connection)
+        self.back_office = PostgresBackOffice(connection)
+        self.tallies = PostgresTallies(connection)
         return self
 
     async def _begin(self, connection: BorrowedConnection) -> None:

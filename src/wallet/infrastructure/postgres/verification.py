@@ -7,13 +7,18 @@ from uuid import UUID
 
 import asyncpg
 
-from wallet.domain.accounts import system_accounts
+from wallet.domain.accounts import adjustment_accounts, system_accounts
 from wallet.domain.invariants import AccountState, EntryRow, StoredEntry, Violation
 from wallet.domain.journal import Entry, Kind, instruction_seal, microseconds
 from wallet.infrastructure.postgres.ledger import details_of
 from wallet.infrastructure.postgres.log_verification import PostgresLogBooks
 from wallet.infrastructure.postgres.pool import VERIFIER, Connection, Record
 from wallet.infrastructure.postgres.spendings import SPENDING_CHECKS
+from wallet.infrastructure.postgres.staff_verification import (
+    ACTS,
+    STAFF_CHECKS,
+    act_seal_is_right,
+)
 
 PREFETCH = 2_000
 
@@ -58,12 +63,12 @@ SHARE = "SELECT pg_export_snapshot()"
 # What a snapshot is named by must be a literal in the statement that takes it over.
 ADOPT = "SELECT format('SET TRANSACTION SNAPSHOT %L', $1::text)"
 
-SYSTEM_ACCOUNTS = "SELECT id, currency, floor FROM accounts WHERE purpose <> 'wallet'"
+SYSTEM_ACCOUNTS = "SELECT id, currency, purpose, floor FROM accounts WHERE purpose <> 'wallet'"
 
 CURRENCIES = "SELECT currency FROM wallets UNION SELECT currency FROM accounts"
 
-# Kinds 1 and 3 move money when they are accepted; 2 and 4 only change a funding, and 5 is the row
-# of a batch of transfers.
+# Kinds 1, 3, 6 and 7 move money when they are accepted; 2 and 4 only change a funding, 5 is the row
+# of a batch of transfers, and 8 asks for an adjustment.
 CROSS_CHECKS: dict[str, str] = {
     "entries-have-accounts": """
         SELECT e.account_id, e.version, 'there is no such account' AS message
@@ -81,14 +86,14 @@ CROSS_CHECKS: dict[str, str] = {
         FROM instructions i
         LEFT JOIN entries e ON e.account_id = i.account_id AND e.instruction_id = i.id
         LEFT JOIN entries o ON o.account_id = e.counterparty_id AND o.instruction_id = i.id
-        WHERE i.refusal_code IS NULL AND i.kind IN (1, 3) AND (
+        WHERE i.refusal_code IS NULL AND i.kind IN (1, 3, 6, 7) AND (
             e.version IS NULL OR o.version IS NULL OR e.kind <> i.kind
             OR e.currency <> i.currency OR e.booked_at <> i.booked_at
             OR abs(e.posted_delta::numeric) <> i.amount
             OR o.posted_delta <> -e.posted_delta::numeric
             OR o.kind <> i.kind OR o.booked_at <> i.booked_at
             OR o.counterparty_id IS DISTINCT FROM i.account_id
-            OR (i.kind = 1 AND (e.posted_delta > 0
+            OR (i.kind IN (1, 6) AND (e.posted_delta > 0
                 OR i.counterparty_id IS DISTINCT FROM e.counterparty_id))
             OR (i.kind = 3 AND e.posted_delta < 0)
         )
@@ -97,7 +102,7 @@ CROSS_CHECKS: dict[str, str] = {
         SELECT i.account_id, e.version, 'a refused instruction has an entry' AS message
         FROM instructions i
         JOIN entries e ON e.account_id = i.account_id AND e.instruction_id = i.id
-        WHERE i.refusal_code IS NOT NULL OR i.kind NOT IN (1, 3)
+        WHERE i.refusal_code IS NOT NULL OR i.kind NOT IN (1, 3, 6, 7)
     """,
     "details-have-entries": """
         SELECT d.account_id, NULL::bigint AS version, 'details without an entry' AS message
@@ -160,11 +165,6 @@ CROSS_CHECKS: dict[str, str] = {
                AND c.owner_id IS DISTINCT FROM i.counterparty_owner_id)
            OR (i.kind IN (1, 2, 5) AND i.scope <> 'person:' || i.owner_id)
     """,
-    "floors-were-granted": """
-        SELECT id AS account_id, NULL::bigint AS version, 'an overdraft that nobody granted'
-            AS message
-        FROM accounts WHERE purpose = 'wallet' AND floor <> 0
-    """,
     "owners-exist": """
         SELECT a.id AS account_id, NULL::bigint AS version, 'its owner does not exist' AS message
         FROM accounts a LEFT JOIN users u ON u.id = a.owner_id
@@ -186,7 +186,7 @@ CROSS_CHECKS: dict[str, str] = {
                'wallet and account disagree' AS message
         FROM wallets w FULL JOIN accounts a
             ON a.id = w.account_id AND a.owner_id = w.owner_id AND a.currency = w.currency
-        WHERE (a.id IS NULL OR w.account_id IS NULL) AND a.purpose IS DISTINCT FROM 'funding'
+        WHERE (a.id IS NULL OR w.account_id IS NULL) AND coalesce(a.purpose, 'wallet') = 'wallet'
     """,
     "batches-are-kept": """
         SELECT last.account_id, last.version, 'it is not told of by one batch' AS message
@@ -265,7 +265,7 @@ class PostgresBooks:
 
     async def cross_checks(self) -> AsyncIterator[Violation]:
         """Return what is wrong between tables."""
-        for name, query in CROSS_CHECKS.items():
+        for name, query in (CROSS_CHECKS | STAFF_CHECKS).items():
             async for row in self._connection.cursor(query, prefetch=PREFETCH):
                 yield Violation(name, row["account_id"], row["version"], row["message"])
         cursor = await self._connection.cursor(INSTRUCTIONS)
@@ -274,17 +274,27 @@ class PostgresBooks:
                 if not _seal_is_right(row):
                     message = f"instruction {row['id']} is not what was sealed"
                     yield Violation("instruction-seal", row["account_id"], None, message)
+        async for row in self._connection.cursor(ACTS, prefetch=PREFETCH):
+            if not act_seal_is_right(row):
+                message = f"act {row['id']} is not what was sealed"
+                yield Violation("act-seal", None, None, message)
         for violation in await self._system_accounts():
             yield violation
 
     async def _system_accounts(self) -> Sequence[Violation]:
         """Compare the system accounts with those that the currencies in use must have."""
+        rows = await self._connection.fetch(SYSTEM_ACCOUNTS)
+        # Those of adjustments are added when a currency first needs them, all at once.
+        adjusted = {row["currency"] for row in rows if row["purpose"] == "adjustment"}
         expected = {
             account.id: (account.currency, account.floor)
             for row in await self._connection.fetch(CURRENCIES)
-            for account in system_accounts(row["currency"])
+            for currency in [row["currency"]]
+            for account in (
+                *system_accounts(currency),
+                *(adjustment_accounts(currency) if currency in adjusted else ()),
+            )
         }
-        rows = await self._connection.fetch(SYSTEM_ACCOUNTS)
         found = {row["id"]: (row["currency"], row["floor"]) for row in rows}
         return [
             Violation("system-accounts-are-whole", id_, None, "missing, made up or changed")

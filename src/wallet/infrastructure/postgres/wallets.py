@@ -76,6 +76,11 @@ SELECT EXISTS (SELECT FROM fundings WHERE account_id = ANY($1::uuid[]) AND statu
 
 CLOSE = "UPDATE accounts SET closed_at = $2 WHERE id = ANY($1::uuid[]) AND closed_at IS NULL"
 
+CONTROL = """
+UPDATE accounts SET frozen = $2, floor = $3, closed_at = coalesce(closed_at, $4)
+WHERE id = $1 AND purpose = 'wallet'
+"""
+
 
 def wallet_of(row: "Record") -> WalletView:
     """Map a row to what the owner sees of a wallet."""
@@ -187,3 +192,14 @@ class PostgresWallets:
             if await self._connection.fetchval(HAS_PENDING_FUNDING, ids):
                 raise WalletNotEmpty
             await self._connection.execute(CLOSE, ids, closed_at)
+
+    async def control(
+        self, wallet_id: UUID, freeze: Freeze, floor: int, closed_at: datetime | None
+    ) -> None:
+        """Write what staff decided about a locked wallet; closing is for good."""
+        with translated():
+            if closed_at is not None and await self._connection.fetchval(
+                HAS_PENDING_FUNDING, [wallet_id]
+            ):
+                raise WalletNotEmpty
+            await self._connection.execute(CONTROL, wallet_id, int(freeze), floor, closed_at)

@@ -23,6 +23,8 @@ NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
 NOT_FINAL = "Not final: made before the period was over, so lines may still be added."
 NOT_PROVIDED = "NOTPROVIDED"
 _ISSUER = "wallet"
+_WITHIN = (Kind.TRANSFER, Kind.REFUND)
+"""What moves money between people of this house."""
 _ID_LENGTH_MAX = 35
 _NAME_LENGTH_MAX = 140
 _REMITTANCE_LENGTH_MAX = 140
@@ -129,7 +131,7 @@ def _write_code(parent: Element, line: Line) -> None:
     _put(domain, "Cd", "PMNT")
     family = SubElement(domain, "Fmly")
     _put(family, "Cd", "RCDT" if line.entry.posted_delta > 0 else "ICDT")
-    _put(family, "SubFmlyCd", "BOOK" if line.entry.kind is Kind.TRANSFER else "OTHR")
+    _put(family, "SubFmlyCd", "BOOK" if line.entry.kind in _WITHIN else "OTHR")
     own = SubElement(parent, "Prtry")
     _put(own, "Cd", line.entry.kind.word)
     _put(own, "Issr", _ISSUER)

@@ -1,5 +1,6 @@
 """What the service tells of itself: lines of JSON, and numbers for Prometheus."""
 
+from wallet.infrastructure.telemetry.latency import LatencyWindow
 from wallet.infrastructure.telemetry.logs import (
     LINES_MAX,
     REDACTED,
@@ -19,6 +20,7 @@ __all__ = [
     "LINES_MAX",
     "REDACTED",
     "BufferedOutput",
+    "LatencyWindow",
     "Logs",
     "Metrics",
     "configure_logs",

@@ -1,0 +1,12 @@
+DROP INDEX fundings_by_time;
+DROP INDEX details_by_reference;
+CREATE INDEX details_by_reference ON details (account_id, reference) WHERE reference IS NOT NULL;
+DROP INDEX accounts_of_the_system;
+DROP INDEX accounts_frozen;
+DROP INDEX wallets_by_currency;
+DROP INDEX users_who_left;
+DROP INDEX users_of_the_staff;
+DROP INDEX users_by_last_name;
+DROP INDEX users_by_first_name;
+DROP INDEX user_emails_by_beginning;
+DROP INDEX user_handles_by_beginning;

@@ -1,0 +1,56 @@
+"""The staff side of the application, and what counts for its overview."""
+
+import os
+
+from wallet.application.adjustments import WalletAdjustments
+from wallet.application.back_office import BackOfficeDesk
+from wallet.application.controls import WalletControls
+from wallet.application.overview import Overviews
+from wallet.application.refunds import Refunds
+from wallet.application.staff_access import StaffAccess
+from wallet.application.staff_side import StaffSide
+from wallet.application.tallying import Tallying
+from wallet.bootstrap.ground import Ground
+from wallet.bootstrap.money import MoneyParts
+from wallet.bootstrap.people import PeopleParts
+from wallet.infrastructure.identifiers import new_id, utc_now
+from wallet.infrastructure.telemetry import LatencyWindow, Metrics
+
+
+def staff_side(
+    ground: Ground, people: PeopleParts, money: MoneyParts, metrics: Metrics
+) -> StaffSide:
+    """Build what staff can ask for; their money moves through the same door as everybody's."""
+    return StaffSide(
+        access=StaffAccess(unit_of_work=ground.reading),
+        desk=BackOfficeDesk(
+            unit_of_work=ground.unit_of_work,
+            reading=ground.reading,
+            clock=utc_now,
+            new_id=new_id,
+        ),
+        controls=WalletControls(
+            unit_of_work=ground.unit_of_work,
+            revocations=people.revocations,
+            clock=utc_now,
+            new_id=new_id,
+        ),
+        refunds=Refunds(
+            mover=money.mover,
+            unit_of_work=ground.reading,
+            new_id=new_id,
+            random_bytes=os.urandom,
+        ),
+        adjustments=WalletAdjustments(
+            mover=money.mover,
+            unit_of_work=ground.unit_of_work,
+            reading=ground.reading,
+            new_id=new_id,
+        ),
+        overviews=Overviews(reading=ground.reading, latency=LatencyWindow(metrics, utc_now).read),
+    )
+
+
+def tallying(ground: Ground) -> Tallying:
+    """Return what counts minute by minute."""
+    return Tallying(unit_of_work=ground.unit_of_work, holder=new_id(), report=ground.report)
