@@ -19,7 +19,7 @@ RUN /opt/build/bin/pip install --quiet --no-deps --require-hashes -r requirement
 RUN python -m venv --without-pip /opt/wallet
 RUN /opt/build/bin/pip --python /opt/wallet/bin/python install --quiet --no-deps --require-hashes -r requirements.lock
 
-# The pages of the API document change less often than the service, so they are built before it.
+# The pages change less often than the service, so they are built before it.
 COPY web/ web/
 COPY scripts/build_assets.py scripts/
 RUN /opt/build/bin/python scripts/build_assets.py

@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi examples openapi-lint openapi-diff postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks
+.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi examples openapi-lint openapi-diff postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks demo screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -32,8 +32,9 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@touch $@
 
 ASSETS := src/wallet/api/static/docs/.built
-assets: $(ASSETS) ## Put the self-hosted Swagger UI and reference page in place (npm)
-$(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
+PAGES := web/app.html web/console.html web/vite.config.js web/tsconfig.json $(shell find web/src -type f ! -name schema.ts)
+assets: $(ASSETS) ## Build the pages /app and /console, and put the API document's in place (npm)
+$(ASSETS): web/package.json web/package-lock.json web/.npmrc $(wildcard web/docs/*) $(PAGES) scripts/build_assets.py requirements-node.lock | $(VENV)/.installed
 	$(BIN)/python scripts/build_assets.py
 
 .PHONY: sdk sdk-build sdk-python sdk-python-build show-sdks show-sdk-python
@@ -67,8 +68,10 @@ format: $(VENV)/.installed-dev ## Format the code
 lint: $(VENV)/.installed-dev ## Check formatting and lint rules
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
-types: $(VENV)/.installed-dev ## Check types (mypy --strict)
+types: $(VENV)/.installed-dev $(ASSETS) ## Check types (mypy --strict; the pages against the API document)
 	$(BIN)/mypy
+	$(BIN)/wallet openapi > web/openapi.json
+	$(BIN)/python scripts/build_assets.py types web/openapi.json
 
 imports: $(VENV)/.installed-dev ## Check the floors (import-linter)
 	$(BIN)/lint-imports
@@ -134,6 +137,12 @@ show-swagger: $(VENV)/.installed-dev $(ASSETS) ## Make a first transfer in Swagg
 
 show-webhooks: $(VENV)/.installed-dev $(ASSETS) ## Watch a webhook receiver being killed and catch up, with nothing missing
 	$(BIN)/python scripts/show_webhooks.py
+
+demo: $(VENV)/.installed $(ASSETS) ## Serve a wallet with a few hundred people and a year behind them, on http://localhost:4000
+	@$(BIN)/python scripts/demo.py
+
+screenshots: $(VENV)/.installed-dev $(ASSETS) ## Make the pictures of /app and /console in docs/pictures, from the demo's books
+	$(BIN)/python scripts/screenshots.py
 
 profile: $(VENV)/.installed-dev $(ASSETS) ## Processor time of a request by layer
 	$(BIN)/python -m benchmarks profile

@@ -34,6 +34,11 @@ PAGES = {
     "GET /docs",
     "GET /redoc",
     "GET /verify",
+    "GET /app",
+    "GET /app/{below}",
+    "GET /console",
+    "GET /console/{below}",
+    "GET /pages/assets/{name}",
     "GET /docs/assets/{release}/{name}",
     "GET /openapi.json",
 }

@@ -17,6 +17,7 @@ from wallet.api.event_documents import webhooks_router
 from wallet.api.hot_routes import HotRoutes
 from wallet.api.middleware import Edge, EdgeOptions, Log, Observe
 from wallet.api.openapi import install_openapi
+from wallet.api.pages import pages_router
 from wallet.api.problems import install_problems
 from wallet.api.routes import (
     api_keys,
@@ -141,6 +142,8 @@ def create_app(
     app.state.takes_passwords_at_oauth = password_grant
     app.state.public_url = options.public_url
     app.include_router(documents_router())
+    environment = "production" if options.production else "development"
+    app.include_router(pages_router(environment))
     if not options.production:
         app.include_router(development.router)
     app.webhooks.include_router(webhooks_router())

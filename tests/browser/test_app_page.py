@@ -1,0 +1,277 @@
+"""The wallet page in a real browser, on the real service: under its policy, and live."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from tests.browser.visit import Visit
+from tests.conftest import reachable_directory
+from tests.integration.serving import Serving, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+PASSWORD = "seven green lamps at dusk"
+SCRIPT = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
+VIEWS = ("/", "/history", "/send", "/add", "/receive", "/spending", "/settings")
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Serving]:
+    with (
+        reachable_directory() as directory,
+        serving(directory, environment={"WALLET_DATA_DIRECTORY": str(directory)}) as running,
+    ):
+        people(running)
+        yield running
+
+
+def people(service: Serving) -> None:
+    """Let alice and bob join over HTTP; bob has paid with all that he could write."""
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        tokens = {}
+        for name in ("alice", "bob"):
+            body = {
+                "first_name": name.title() if name == "alice" else SCRIPT,
+                "last_name": "Oberbürgermeisterkandidatin",
+                "email": f"{name}@example.com",
+                "password": PASSWORD,
+                "handle": name,
+            }
+            client.post("/users", json=body).raise_for_status()
+            given = {"email": body["email"], "password": PASSWORD}
+            tokens[name] = client.post("/users/login", json=given).json()["access_token"]
+        for name, token in tokens.items():
+            bearer = {"authorization": f"Bearer {token}"}
+            client.post("/wallets/topup", json={"amount": 100_000}, headers=bearer)
+            other = "bob" if name == "alice" else "alice"
+            for note in (SCRIPT, "غداء", "Lunch"):
+                pay = {"to_handle": other, "amount": 1_250, "note": note, "reference": SCRIPT}
+                answer = client.post("/wallets/transfer", json=pay, headers=bearer)
+                assert answer.status_code == 201, answer.text
+
+
+class Window:
+    """Somebody's browser window on /app."""
+
+    def __init__(self, browser: Browser, service: Serving, pictures: Path, **options: Any) -> None:
+        self.context: BrowserContext = browser.new_context(
+            **{"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
+        )
+        self.context.set_default_timeout(10_000)
+        self.page: Page = self.context.new_page()
+        # Browsers keep a cookie for secure connections on this name alone without one.
+        self.visit = Visit(self.page, f"http://localhost:{service.port}", pictures)
+
+    def log_in(self, name: str) -> Window:
+        page = self.visit.open("/app/login")
+        page.get_by_label("E-mail").fill(f"{name}@example.com")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
+        page.get_by_text("Live", exact=True).wait_for()
+        return self
+
+    def balance(self) -> str:
+        return self.page.get_by_test_id("balance").locator(".unseen").inner_text()
+
+    def assert_clean(self) -> None:
+        # The browser itself reports the question who is logged in, asked before anybody is.
+        self.visit.complaints = [c for c in self.visit.complaints if "401" not in c]
+        self.visit.assert_clean()
+
+
+@pytest.mark.slow
+def test_a_payment_is_seen_live_in_the_other_window_and_scripts_stay_text(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    alice = Window(browser, service, tmp_path).log_in("alice")
+    bob = Window(browser, service, tmp_path, viewport={"width": 360, "height": 780}).log_in("bob")
+    assert bob.balance() == "1,000.00\u00a0USD"
+    page = alice.page
+    page.get_by_role("link", name="Send", exact=True).click()
+    page.get_by_label("Handle or e-mail").fill("@bob")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Amount").fill("12.34")
+    page.get_by_text("987.66\u00a0USD will remain").wait_for()
+    page.get_by_label("Note").fill(SCRIPT)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Send 12.34\u00a0USD").click()
+    page.get_by_role("heading", name="Sent").wait_for()
+    bob.page.get_by_text("+12.34\u00a0USD from Alice O.").wait_for()
+    bob.page.get_by_test_id("balance").get_by_text("1,012.34\u00a0USD").wait_for()
+    bob.page.get_by_text(SCRIPT).first.wait_for()
+    for window in (alice, bob):
+        window.visit.picture(f"live-{window.page.viewport_size}")
+        assert "stolen" not in window.page.title()
+        assert window.page.locator("img[src=x]").count() == 0
+        window.assert_clean()
+        window.context.close()
+
+
+@pytest.mark.slow
+def test_a_cut_connection_sends_once_and_the_page_says_since_when_it_is_stale(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    window = Window(browser, service, tmp_path).log_in("alice")
+    page = window.page
+    before = window.balance()
+    keys: list[str] = []
+
+    def cut_first(route: Any) -> None:
+        request = route.request
+        if request.method == "POST" and not (request.post_data_json or {}).get("dry_run"):
+            keys.append(request.headers["idempotency-key"])
+            if len(keys) == 1:
+                # It arrives, and the answer is lost.
+                route.fetch()
+                route.abort("connectionreset")
+                return
+        route.continue_()
+
+    page.route("**/wallets/transfer", cut_first)
+    page.goto(f"{window.visit.origin}/app/send?to=bob")
+    page.get_by_label("Amount").fill("1")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Send 1.00\u00a0USD").click()
+    page.get_by_role("heading", name="Sent").wait_for()
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    page.get_by_role("link", name="Back to the balance").click()
+    spent = float(before.split("\u00a0")[0].replace(",", "")) - 1
+    page.get_by_test_id("balance").get_by_text(f"{spent:,.2f}\u00a0USD").wait_for()
+    window.context.set_offline(True)
+    page.get_by_text("Not live since").wait_for()
+    window.context.set_offline(False)
+    page.get_by_text("Live", exact=True).wait_for()
+    window.context.close()
+
+
+@pytest.mark.slow
+def test_history_is_searched_and_a_line_tells_its_story(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    window = Window(browser, service, tmp_path).log_in("bob")
+    page = window.page
+    page.get_by_role("link", name="History").click()
+    page.get_by_placeholder("Search notes and people").fill("Lunch")
+    page.get_by_text("2 movements").wait_for()
+    assert page.url.endswith("/app/history?q=Lunch")
+    page.get_by_role("button", name="In", exact=True).click()
+    page.get_by_text("1 movements").wait_for()
+    page.locator(".line a").first.click()
+    page.get_by_text("in the log that nobody can rewrite").wait_for()
+    with page.expect_download() as downloaded:
+        page.get_by_role("button", name="Download receipt").click()
+    assert '"wallet-receipt-v1"' in Path(downloaded.value.path()).read_text()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Statement").click()
+    with page.expect_download() as downloaded:
+        page.get_by_role("dialog").get_by_role("button", name="Download").click()
+    assert Path(downloaded.value.path()).read_bytes().startswith(b"%PDF")
+    page.get_by_role("link", name="Spending").click()
+    page.locator(".plot svg text").first.wait_for()
+    assert "Where it went" in page.locator("main").inner_text()
+    # A plot that goes away empties its place, which the policy allows for the empty text alone.
+    page.get_by_role("link", name="Home").click()
+    page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
+    window.assert_clean()
+    window.context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
+    browser: Browser, service: Serving, tmp_path: Path, scheme: str
+) -> None:
+    if not AXE.exists():
+        pytest.skip("NO AXE: the page was not checked for people who cannot see it (make assets)")
+    # The policy forbids to inject the checker, so this window alone goes without it.
+    window = Window(browser, service, tmp_path, bypass_csp=True, color_scheme=scheme)
+    window.log_in("alice")
+    page = window.page
+    found: dict[str, list[str]] = {}
+    for width in (1440, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        for view in VIEWS:
+            page.goto(f"{window.visit.origin}/app{view}")
+            page.wait_for_load_state("networkidle")
+            page.get_by_text("Live", exact=True).wait_for()
+            overflow = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            page.add_script_tag(path=AXE)
+            violations = page.evaluate("axe.run().then((result) => result.violations)")
+            bad = [
+                f"{v['id']}: {v['nodes'][0]['html'][:120]}"
+                for v in violations
+                if v["impact"] in {"serious", "critical"}
+            ]
+            found[f"{width} {view}"] = bad + (["wider than the screen"] if overflow else [])
+    assert {view: bad for view, bad in found.items() if bad} == {}
+    window.context.close()
+
+
+@pytest.mark.slow
+def test_another_sites_page_cannot_act_for_somebody_who_is_logged_in(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    window = Window(browser, service, tmp_path).log_in("alice")
+    before = window.balance()
+    target = f"{window.visit.origin}/wallets/transfer"
+    page = f"""<form method=post enctype=text/plain action={target}>
+        <input name='{{"to_handle":"bob","amount":777,"note":"' value='"}}'></form>
+        <script>
+        fetch("{target}", {{method: "POST", credentials: "include", mode: "no-cors",
+            headers: {{"content-type": "text/plain"}},
+            body: '{{"to_handle":"bob","amount":777}}'}}).catch(() => 0)
+            .then(() => document.forms[0].submit())
+        </script>"""
+    with evil_site(page) as url:
+        answers: list[int] = []
+        other = window.context.new_page()
+        other.on(
+            "response",
+            lambda answer: answers.append(answer.status) if answer.url == target else None,
+        )
+        other.goto(url)
+        other.wait_for_url(target)
+        other.wait_for_load_state()
+    assert answers
+    assert all(400 <= status < 500 for status in answers), answers
+    window.page.reload()
+    window.page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
+    assert window.balance() == before
+    window.context.close()
+
+
+class evil_site:  # noqa: N801 - it is used like a function
+    """Another origin on this machine, for as long as the block lasts."""
+
+    def __init__(self, page: str) -> None:
+        content = page.encode()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/html")
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *arguments: Any) -> None:
+                """Say nothing."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+    def __exit__(self, *arguments: Any) -> None:
+        self.server.shutdown()
+        self.server.server_close()

@@ -1,0 +1,130 @@
+// The API as the pages use it: by cookie, typed by the API document, every error a `Problem`.
+import createClient from "openapi-fetch";
+import { ROOT } from "../parts/router";
+import type { components, paths } from "./schema";
+
+export type Schemas = components["schemas"];
+
+/** Why the service did not do it; `code` decides, the texts are for people. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly facts: Readonly<Record<string, unknown>>,
+    readonly retryAfterS: number,
+  ) {
+    super(detail);
+  }
+}
+
+/** Nothing came back: whether the request arrived is not known. */
+export class Unreachable extends Problem {
+  constructor() {
+    super(0, "unreachable", "", {}, 2);
+  }
+}
+
+const TIMEOUT_MS = 20_000;
+const SAFE = new Set(["GET", "HEAD"]);
+// In memory and nowhere else: a reload asks for it again.
+let csrfToken = "";
+let whenLost: () => void = () => undefined;
+
+export function setCsrfToken(token: string): void {
+  csrfToken = token;
+}
+
+/** Say what to do when the session has ended elsewhere. */
+export function onSessionLost(listener: () => void): void {
+  whenLost = listener;
+}
+
+async function send(request: Request): Promise<Response> {
+  if (!SAFE.has(request.method) && csrfToken) request.headers.set("X-CSRF-Token", csrfToken);
+  try {
+    return await fetch(request, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch {
+    throw new Unreachable();
+  }
+}
+
+export const api = createClient<paths>({
+  baseUrl: ROOT.href.replace(/\/$/, ""),
+  credentials: "same-origin",
+  fetch: send,
+});
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+const ENDED = new Set(["session-revoked", "unauthenticated", "token-expired", "token-invalid"]);
+
+/** Return what was answered, or throw the `Problem`. */
+export async function asked<T>(answer: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await answer;
+  if (response.ok) return data as T;
+  const found = problemOf(response, error);
+  if (response.status === 401 && ENDED.has(found.code) && csrfToken) {
+    setCsrfToken("");
+    whenLost();
+  }
+  throw found;
+}
+
+export function problemOf(response: Response, error: unknown): Problem {
+  const facts = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
+  const code = typeof facts.code === "string" ? facts.code : "unreadable";
+  const detail = typeof facts.detail === "string" ? facts.detail : "";
+  const wait = Number(response.headers.get("Retry-After") ?? 0);
+  return new Problem(response.status, code, detail, facts, wait);
+}
+
+/** Download a file that the API answers, under the name that it gives. */
+export async function download(path: string, name: string): Promise<void> {
+  const address = new URL(path, ROOT);
+  const response = await send(new Request(address, { credentials: "same-origin" }));
+  if (!response.ok) throw problemOf(response, await response.json().catch(() => ({})));
+  const given = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = given?.[1] ?? name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Return a new idempotency key; it is made before the first send and kept through retries. */
+export const newKey = (): string => crypto.randomUUID();
+
+const PATIENCE = [0, 1_000, 2_000, 4_000, 8_000];
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+const mayPass = (found: Problem) => found.status === 0 || found.status >= 500 || found.status === 429;
+
+/**
+ * Send something that moves money until there is a definite answer. `attempt` must send the same
+ * key and the same body each time. The last problem is thrown when patience ends: a status of 0 or
+ * 5xx then means that nobody knows yet.
+ */
+export async function untilDefinite<T>(
+  attempt: () => Promise<T>,
+  waiting: (found: Problem) => void,
+): Promise<T> {
+  let last: Problem = new Unreachable();
+  for (const ms of PATIENCE) {
+    await pause(Math.max(ms, ms && last.retryAfterS * 1000));
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof Problem) || !mayPass(error)) throw error;
+      last = error;
+      waiting(error);
+    }
+  }
+  throw last;
+}
+
+export const isUnknown = (found: unknown): boolean =>
+  found instanceof Problem && (found.status === 0 || found.status >= 500);

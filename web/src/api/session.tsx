@@ -1,0 +1,73 @@
+// Who is logged in. The cookie is the credential, and no script can read it.
+import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { createContext, useContext } from "react";
+import { api, asked, Problem, setCsrfToken, type Schemas } from "./client";
+
+export type Session = Schemas["BrowserSessionAnswer"];
+
+export const SESSION_KEY = ["session"];
+
+/** Find the session again after a reload; null without one. */
+async function findSession(): Promise<Session | null> {
+  try {
+    const found = await asked(api.GET("/session"));
+    setCsrfToken(found.csrf_token);
+    return found;
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401) return null;
+    throw error;
+  }
+}
+
+export function useFoundSession() {
+  return useQuery({ queryKey: SESSION_KEY, queryFn: findSession, staleTime: Infinity, retry: 2 });
+}
+
+export interface Credentials {
+  email: string;
+  password: string;
+  otp?: string;
+}
+
+/** Log in; throws `second-factor-required` when a code is needed too. */
+export async function beginSession(client: QueryClient, body: Credentials): Promise<Session> {
+  const begun = await asked(api.POST("/session", { body }));
+  setCsrfToken(begun.csrf_token);
+  forgetOthers(client);
+  client.setQueryData(SESSION_KEY, begun);
+  return begun;
+}
+
+/** Log out: here at once, whatever the network says. */
+export async function endSession(client: QueryClient): Promise<void> {
+  try {
+    await asked(api.DELETE("/session"));
+  } finally {
+    forgetSession(client);
+  }
+}
+
+export function forgetSession(client: QueryClient): void {
+  setCsrfToken("");
+  client.setQueryData(SESSION_KEY, null);
+  forgetOthers(client);
+}
+
+/** Forget what somebody else has seen here. */
+function forgetOthers(client: QueryClient): void {
+  client.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
+}
+
+export const SessionContext = createContext<Session | null>(null);
+
+/** Return the session of whoever is logged in; only below a view that needs one. */
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (session === null) throw new Error("nobody is logged in");
+  return session;
+}
+
+export function useRefreshedSession(): () => Promise<void> {
+  const client = useQueryClient();
+  return () => client.invalidateQueries({ queryKey: SESSION_KEY });
+}

@@ -1,0 +1,142 @@
+// The frame of /app: who is not logged in sees the entrance, everybody else their wallet.
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState, type ReactNode } from "react";
+import { onSessionLost } from "../api/client";
+import { forgetSession, SessionContext, useFoundSession } from "../api/session";
+import { Icon, type IconName } from "../parts/icons";
+import { Link, usePath } from "../parts/router";
+import { Sign } from "../parts/Sign";
+import { When } from "../parts/time";
+import { Badge, Empty, Failure, useTitle } from "../parts/ui";
+import { app } from "../text/app";
+import { common } from "../text/common";
+import { AddMoney } from "./AddMoney";
+import { LiveProvider, useLive } from "./data";
+import { Entrance } from "./Entrance";
+import { History } from "./History";
+import { Home } from "./Home";
+import { Receive } from "./Receive";
+import { Send } from "./Send";
+import { Settings } from "./Settings";
+import { Spending } from "./Spending";
+
+const NAVIGATION: readonly (readonly [string, IconName, string])[] = [
+  ["/", "home", app.nav.home],
+  ["/history", "list", app.nav.history],
+  ["/spending", "bars", app.nav.spending],
+  ["/settings", "gear", app.nav.settings],
+];
+
+export function App() {
+  const client = useQueryClient();
+  const { data: session, error, refetch, isPending } = useFoundSession();
+  const [ended, setEnded] = useState(false);
+  useEffect(() => {
+    onSessionLost(() => {
+      setEnded(true);
+      forgetSession(client);
+    });
+  }, [client]);
+  if (isPending) return <div className="waiting" aria-busy="true" />;
+  if (error) return <Failure problem={error} retry={() => void refetch()} />;
+  if (!session) return <Entrance ended={ended} />;
+  return (
+    <SessionContext value={session}>
+      <LiveProvider>
+        <Frame>
+          <View />
+        </Frame>
+      </LiveProvider>
+    </SessionContext>
+  );
+}
+
+function View() {
+  const path = usePath();
+  const [, first = "", second = ""] = path.split("/");
+  switch (first) {
+    case "":
+    case "login":
+    case "signup":
+    case "reset":
+      return <Home />;
+    case "send":
+      return <Send />;
+    case "add":
+      return <AddMoney />;
+    case "receive":
+      return <Receive />;
+    case "history":
+      return <History id={second} />;
+    case "spending":
+      return <Spending />;
+    case "settings":
+      return <Settings />;
+    default:
+      return <Nowhere />;
+  }
+}
+
+function Nowhere() {
+  useTitle(app.notFoundTitle, app.name);
+  return (
+    <Empty icon="search" title={app.notFoundTitle}>
+      <p>{app.notFound}</p>
+      <Link className="button plain" to="/">
+        {app.nav.home}
+      </Link>
+    </Empty>
+  );
+}
+
+function Frame({ children }: { children: ReactNode }) {
+  const path = usePath();
+  const at = (to: string) => (to === "/" ? path === "/" : path.startsWith(to));
+  return (
+    <div className="frame">
+      <a className="skip" href="#content">
+        {common.skip}
+      </a>
+      <header className="bar">
+        <Link className="brand" to="/" aria-label={app.name}>
+          <Sign />
+          <span>{app.name}</span>
+        </Link>
+        <nav className="tabs" aria-label={app.name}>
+          {NAVIGATION.map(([to, icon, text]) => (
+            <Link key={to} to={to} aria-current={at(to) ? "page" : undefined}>
+              <Icon name={icon} size={20} />
+              <span>{text}</span>
+            </Link>
+          ))}
+        </nav>
+        <Liveness />
+      </header>
+      <main id="content" className="content" tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}
+
+function Liveness() {
+  const { live, staleSince } = useLive();
+  return (
+    <div className="liveness" role="status">
+      {live ? (
+        <Badge look="good" dot>
+          {common.live}
+        </Badge>
+      ) : staleSince === null ? (
+        <Badge>{common.connecting}</Badge>
+      ) : (
+        <Badge look="warn" dot>
+          <span>
+            {common.staleSince("")}
+            <When time={staleSince} clockOnly />
+          </span>
+        </Badge>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,241 @@
+// The door: log-in with its second factor, sign-up, and a new password by mail.
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent, type ReactNode } from "react";
+import { api, asked, Problem } from "../api/client";
+import { beginSession, type Credentials } from "../api/session";
+import { CodeField, PasswordField } from "../parts/password";
+import { Link, navigate, usePath } from "../parts/router";
+import { Sign } from "../parts/Sign";
+import { Button, Field, Note, ProblemNote, useTitle } from "../parts/ui";
+import { app } from "../text/app";
+import { common } from "../text/common";
+
+
+const words = app.entrance;
+
+export function Entrance({ ended }: { ended: boolean }) {
+  const path = usePath();
+  if (path === "/signup") return <SignUp />;
+  if (path === "/reset") return <Reset />;
+  return <LogIn ended={ended} page={app.name} foot />;
+}
+
+export function Door({ title, children, foot }: { title: string; children: ReactNode; foot?: ReactNode }) {
+  useTitle(title, app.name);
+  return (
+    <main className="door">
+      <div className="card padded stack wide">
+        <div className="stack tight">
+          <Sign size={40} />
+          <h1>{title}</h1>
+        </div>
+        {children}
+      </div>
+      {foot && <p className="quiet small row wrap">{foot}</p>}
+    </main>
+  );
+}
+
+const submitted = (act: () => void) => (event: FormEvent) => {
+  event.preventDefault();
+  act();
+};
+
+/** Log in; the code is asked for only from those who have a second factor. */
+export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foot?: boolean }) {
+  const client = useQueryClient();
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [otp, setOtp] = useState("");
+  const entering = useMutation({
+    mutationFn: (body: Credentials) => beginSession(client, body),
+    onSuccess: () => {
+      if (["/login", "/signup", "/reset"].includes(location.pathname.replace(/^.*\/app/, ""))) {
+        navigate("/", { replace: true });
+      }
+    },
+  });
+  const code = entering.error instanceof Problem ? entering.error.code : "";
+  const [needsCode, setNeedsCode] = useState(false);
+  if (code === "second-factor-required" && !needsCode) setNeedsCode(true);
+  const enter = () => entering.mutate(needsCode ? { email, password, otp: otp.trim() } : { email, password });
+  if (needsCode) {
+    return (
+      <Door title={words.codeTitle}>
+        <form className="stack" onSubmit={submitted(enter)}>
+          <CodeField value={otp} onChange={setOtp} />
+          {code !== "second-factor-required" && <ProblemNote problem={entering.error} />}
+          <Button look="main" size="large" full type="submit" busy={entering.isPending}>
+            {common.logIn}
+          </Button>
+          <Button
+            look="bare"
+            onClick={() => {
+              setNeedsCode(false);
+              setOtp("");
+              entering.reset();
+            }}
+          >
+            {words.otherAccount}
+          </Button>
+        </form>
+      </Door>
+    );
+  }
+  const below = foot && (
+    <>
+      {words.noAccount} <Link to="/signup">{words.signUp}</Link>
+    </>
+  );
+  return (
+    <Door title={page === app.name ? words.logInTitle : page} foot={below}>
+      <form className="stack" onSubmit={submitted(enter)}>
+        {ended && <Note icon="clock">{words.ended}</Note>}
+        <EmailField value={email} onChange={setEmail} />
+        <PasswordField value={password} onChange={setPassword} />
+        <ProblemNote problem={entering.error} />
+        <Button look="main" size="large" full type="submit" busy={entering.isPending}>
+          {common.logIn}
+        </Button>
+        {foot && (
+          <Link className="small" to="/reset">
+            {words.forgot}
+          </Link>
+        )}
+      </form>
+    </Door>
+  );
+}
+
+function EmailField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  return (
+    <Field label={common.email}>
+      {(attributes) => (
+        <input
+          {...attributes}
+          className="input"
+          type="email"
+          autoComplete="username"
+          inputMode="email"
+          required
+          value={value}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+interface TextFieldProps {
+  label: string;
+  value: string;
+  hint?: string;
+  autoComplete?: string;
+  required?: boolean;
+  maxLength?: number;
+  onChange: (value: string) => void;
+}
+
+export function TextField({ label, value, hint, onChange, ...rest }: TextFieldProps) {
+  return (
+    <Field label={label} hint={hint}>
+      {(attributes) => (
+        <input
+          {...attributes}
+          {...rest}
+          className="input"
+          dir="auto"
+          value={value}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </Field>
+  );
+}
+
+function SignUp() {
+  const client = useQueryClient();
+  const [form, setForm] = useState({ first_name: "", last_name: "", handle: "", email: "", password: "" });
+  const set = (name: keyof typeof form) => (value: string) => setForm({ ...form, [name]: value });
+  const signing = useMutation({
+    mutationFn: async () => {
+      const { handle, ...rest } = form;
+      const body = handle ? { ...rest, handle: handle.replace(/^@/, "").toLowerCase() } : rest;
+      await asked(api.POST("/users", { body }));
+      await beginSession(client, { email: form.email, password: form.password });
+    },
+    onSuccess: () => navigate("/", { replace: true }),
+  });
+  return (
+    <Door
+      title={words.signUpTitle}
+      foot={
+        <>
+          {words.haveAccount} <Link to="/login">{common.logIn}</Link>
+        </>
+      }
+    >
+      <form className="stack" onSubmit={submitted(() => signing.mutate())}>
+        <div className="pair">
+          <TextField label={words.firstName} autoComplete="given-name" required value={form.first_name} onChange={set("first_name")} />
+          <TextField label={words.lastName} autoComplete="family-name" required value={form.last_name} onChange={set("last_name")} />
+        </div>
+        <TextField label={words.handle} hint={words.handleHint} autoComplete="off" maxLength={31} value={form.handle} onChange={set("handle")} />
+        <EmailField value={form.email} onChange={set("email")} />
+        <PasswordField isNew hint={words.passwordHint} value={form.password} onChange={set("password")} />
+        <ProblemNote problem={signing.error} />
+        <Button look="main" size="large" full type="submit" busy={signing.isPending}>
+          {words.signUp}
+        </Button>
+      </form>
+    </Door>
+  );
+}
+
+function Reset() {
+  const [email, setEmail] = useState("");
+  const [token, setToken] = useState("");
+  const [password, setPassword] = useState("");
+  const asking = useMutation({ mutationFn: () => asked(api.POST("/password-resets", { body: { email } })) });
+  const setting = useMutation({
+    mutationFn: () =>
+      asked(api.POST("/password-resets/confirm", { body: { token: token.trim(), new_password: password } })),
+  });
+  const back = <Link to="/login">{words.backToLogIn}</Link>;
+  if (setting.isSuccess) {
+    return (
+      <Door title={words.resetTitle} foot={back}>
+        <Note look="good" icon="check">
+          {words.resetDone}
+        </Note>
+      </Door>
+    );
+  }
+  if (asking.isSuccess) {
+    return (
+      <Door title={words.resetTitle} foot={back}>
+        <form className="stack" onSubmit={submitted(() => setting.mutate())}>
+          <Note icon="info">{words.resetSent}</Note>
+          <TextField label={words.resetCode} required autoComplete="off" value={token} onChange={setToken} />
+          <PasswordField isNew label={words.newPassword} hint={words.passwordHint} value={password} onChange={setPassword} />
+          <ProblemNote problem={setting.error} />
+          <Button look="main" size="large" full type="submit" busy={setting.isPending}>
+            {common.save}
+          </Button>
+        </form>
+      </Door>
+    );
+  }
+  return (
+    <Door title={words.resetTitle} foot={back}>
+      <form className="stack" onSubmit={submitted(() => asking.mutate())}>
+        <p className="quiet">{words.resetAsk}</p>
+        <EmailField value={email} onChange={setEmail} />
+        <ProblemNote problem={asking.error} />
+        <Button look="main" size="large" full type="submit" busy={asking.isPending}>
+          {words.resetSend}
+        </Button>
+      </form>
+    </Door>
+  );
+}

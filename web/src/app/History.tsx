@@ -1,0 +1,183 @@
+// Everything that moved; each filter stands in the address.
+import { useEffect, useMemo, useState } from "react";
+import { api, asked } from "../api/client";
+import { Icon } from "../parts/icons";
+import { parseAmount } from "../parts/money";
+import { navigate, useQuery, type Query } from "../parts/router";
+import { dateText } from "../parts/time";
+import { Button, Choice, Empty, Failure, Field, useSettled, useTitle } from "../parts/ui";
+import { app } from "../text/app";
+import { common } from "../text/common";
+import { useHistory, useWallet, type HistoryFilters } from "./data";
+import { LineList, LinePanel, LinesLoading } from "./Lines";
+import { StatementDialog } from "./Statement";
+import { useQuery as useAsked } from "@tanstack/react-query";
+
+const words = app.history;
+
+/** Return what to ask for, from what stands in the address. */
+function filtersOf(query: Query, currency: string): HistoryFilters {
+  const filters: HistoryFilters = {};
+  if (query.q?.trim()) filters.q = query.q.trim().slice(0, 200);
+  if (query.direction === "in" || query.direction === "out") filters.direction = query.direction;
+  if (query.kind === "transfer" || query.kind === "top-up") filters.kind = [query.kind];
+  if (query.from) filters.booked_from = new Date(`${query.from}T00:00:00`).toISOString();
+  if (query.until) {
+    const end = new Date(`${query.until}T00:00:00`);
+    end.setDate(end.getDate() + 1);
+    filters.booked_to = end.toISOString();
+  }
+  const [min, max] = [parseAmount(query.min ?? "", currency), parseAmount(query.max ?? "", currency)];
+  if (min !== null) filters.amount_min = min;
+  if (max !== null) filters.amount_max = max;
+  if (query.currency) filters.currency = query.currency;
+  return filters;
+}
+
+const NAMES = ["q", "direction", "kind", "from", "until", "min", "max", "currency"];
+
+export function History({ id }: { id: string }) {
+  useTitle(words.title, app.name);
+  const [query, change] = useQuery();
+  const { wallet, wallets } = useWallet();
+  const [statement, setStatement] = useState(false);
+  const filters = useMemo(() => filtersOf(query, query.currency ?? wallet?.currency ?? "USD"), [query, wallet?.currency]);
+  const rest = location.search;
+  return (
+    <div className="stack">
+      <div className="row apart wrap">
+        <h1>{words.title}</h1>
+        <Button icon="download" onClick={() => setStatement(true)}>
+          {words.statement}
+        </Button>
+      </div>
+      <Filters query={query} change={change} currencies={wallets.map((each) => each.currency)} />
+      <Results filters={filters} selected={id} clear={() => change(Object.fromEntries(NAMES.map((name) => [name, null])))} />
+      {id && <LinePanel key={id} id={id} onClose={() => navigate(`/history${rest}`, { replace: true })} />}
+      {statement && <StatementDialog wallets={wallets} chosen={wallet} onClose={() => setStatement(false)} />}
+    </div>
+  );
+}
+
+interface FiltersProps {
+  query: Query;
+  change: (changes: Record<string, string | null>) => void;
+  currencies: string[];
+}
+
+function Filters({ query, change, currencies }: FiltersProps) {
+  const [text, setText] = useState(query.q ?? "");
+  const settled = useSettled(text);
+  const [open, setOpen] = useState(["kind", "from", "until", "min", "max"].some((name) => query[name]));
+  useEffect(() => change({ q: settled }), [settled, change]);
+  const direction = query.direction === "in" || query.direction === "out" ? query.direction : "all";
+  return (
+    <div className="stack tight">
+      <div className="row wrap">
+        <label className="search grow">
+          <span className="unseen">{words.search}</span>
+          <Icon name="search" size={18} />
+          <input className="input" type="search" dir="auto" maxLength={200} placeholder={words.search} value={text} onChange={(event) => setText(event.target.value)} />
+        </label>
+        <Choice
+          label={words.direction}
+          value={direction}
+          options={[["all", words.all], ["in", words.in], ["out", words.out]]}
+          onChange={(value) => change({ direction: value === "all" ? null : value })}
+        />
+        <Button aria-expanded={open} onClick={() => setOpen(!open)}>
+          {words.filters}
+        </Button>
+      </div>
+      {open && (
+        <div className="card padded filters">
+          <Field label={words.kind}>
+            {(attributes) => (
+              <select {...attributes} className="input" value={query.kind ?? ""} onChange={(event) => change({ kind: event.target.value })}>
+                <option value="">{words.anyKind}</option>
+                <option value="transfer">{words.transfer}</option>
+                <option value="top-up">{words.topUp}</option>
+              </select>
+            )}
+          </Field>
+          {currencies.length > 1 && (
+            <Field label={app.home.wallet}>
+              {(attributes) => (
+                <select {...attributes} className="input" value={query.currency ?? ""} onChange={(event) => change({ currency: event.target.value })}>
+                  <option value="">{words.allWallets}</option>
+                  {currencies.map((currency) => (
+                    <option key={currency}>{currency}</option>
+                  ))}
+                </select>
+              )}
+            </Field>
+          )}
+          {(["from", "until"] as const).map((name) => (
+            <Field key={name} label={name === "from" ? words.from : words.to}>
+              {(attributes) => (
+                <input {...attributes} className="input" type="date" value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} />
+              )}
+            </Field>
+          ))}
+          {(["min", "max"] as const).map((name) => (
+            <Field key={name} label={words[name]}>
+              {(attributes) => (
+                <input {...attributes} className="input" inputMode="decimal" value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} />
+              )}
+            </Field>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Results({ filters, selected, clear }: { filters: HistoryFilters; selected: string; clear: () => void }) {
+  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useHistory(filters);
+  const filtered = Object.keys(filters).length > 0;
+  const count = useAsked({
+    queryKey: ["transactions", "count", filters],
+    queryFn: async () =>
+      (await asked(api.GET("/transactions", { params: { query: { ...filters, limit: 1, count: true } } }))).count,
+    enabled: filtered,
+  });
+  if (isPending) {
+    return (
+      <div className="card">
+        <LinesLoading count={8} />
+      </div>
+    );
+  }
+  if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
+  const lines = data.pages.flatMap((page) => page.items);
+  const scannedTo = data.pages.at(-1)?.scanned_to;
+  return (
+    <>
+      {filtered && (
+        <p className="row small quiet" role="status">
+          {count.data ? words.count(count.data.display) : "\u00a0"}
+          <Button look="bare" size="compact" onClick={clear}>
+            {words.clear}
+          </Button>
+        </p>
+      )}
+      <div className="card">
+        {lines.length === 0 && !hasNextPage ? (
+          <Empty icon={filtered ? "search" : "list"} title={filtered ? words.emptyTitle : app.home.emptyTitle}>
+            <p>{filtered ? words.empty : app.home.empty}</p>
+          </Empty>
+        ) : (
+          <LineList lines={lines} selected={selected} toLine={(line) => `/history/${line.id}${location.search}`} />
+        )}
+        {hasNextPage && (
+          <div className="more row wrap">
+            {scannedTo && <span className="small quiet">{common.lookingFurther(dateText(scannedTo))}</span>}
+            <Button busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+              {common.more}
+            </Button>
+          </div>
+        )}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,177 @@
+// The first view: one number, two buttons, the last lines.
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, asked } from "../api/client";
+import { useSession } from "../api/session";
+import { Icon } from "../parts/icons";
+import { LiveMoney, moneyText } from "../parts/money";
+import { Link, useQuery } from "../parts/router";
+import { Avatar, Button, Empty, Failure, Note, ProblemNote, Skeleton, useTitle } from "../parts/ui";
+import { app } from "../text/app";
+import { partyName, recentPeople, useLive, useProfile, useRecentLines, useWallet, type Party, type Wallet } from "./data";
+import { LineList, LinesLoading } from "./Lines";
+
+const words = app.home;
+const SHOWN = 8;
+
+export function Home() {
+  useTitle("", app.name);
+  const { wallet, wallets, failed } = useWallet();
+  const recent = useRecentLines();
+  const lines = (recent.data ?? []).filter((line) => line.wallet_id === wallet?.id);
+  const people = recentPeople(recent.data ?? [], 6);
+  if (failed && !wallet) return <Failure problem={failed} />;
+  return (
+    <div className="home">
+      <h1 className="unseen">{words.title}</h1>
+      <div className="stack">
+        <BalanceCard wallet={wallet} wallets={wallets} />
+        <Verification />
+        {people.length > 0 && <Recents people={people} />}
+      </div>
+      <section className="card lines-card" aria-label={words.latest}>
+        <header>
+          <h2>{words.latest}</h2>
+          <Link className="button bare compact" to="/history">
+            {words.all}
+          </Link>
+        </header>
+        {recent.error ? (
+          <Failure problem={recent.error} retry={() => void recent.refetch()} />
+        ) : !recent.data || !wallet ? (
+          <LinesLoading />
+        ) : lines.length === 0 ? (
+          <Empty icon="list" title={words.emptyTitle}>
+            <p>{words.empty}</p>
+          </Empty>
+        ) : (
+          <LineList lines={lines.slice(0, SHOWN)} toLine={(line) => `/history/${line.id}`} />
+        )}
+      </section>
+    </div>
+  );
+}
+
+function BalanceCard({ wallet, wallets }: { wallet: Wallet | undefined; wallets: Wallet[] }) {
+  const { staleSince } = useLive();
+  const [, change] = useQuery();
+  const rest = wallet && wallets.length > 1 ? `?currency=${wallet.currency}` : "";
+  return (
+    <section className="card balance" aria-label={words.balance} data-stale={staleSince !== null}>
+      <div className="row apart">
+        <h2 className="quiet small">{words.balance}</h2>
+        {wallets.length > 1 && wallet && (
+          <select
+            className="input compact narrow"
+            aria-label={words.wallet}
+            value={wallet.currency}
+            onChange={(event) => change({ currency: event.target.value })}
+          >
+            {wallets.map((each) => (
+              <option key={each.id}>{each.currency}</option>
+            ))}
+          </select>
+        )}
+      </div>
+      <p className="figure" data-testid="balance">
+        {wallet ? (
+          <LiveMoney amount={wallet.available} currency={wallet.currency} />
+        ) : (
+          <Skeleton width="5.5em" height="1em" />
+        )}
+      </p>
+      <p className="small quiet held">{wallet && wallet.held > 0 ? words.held(moneyText(wallet.held, wallet.currency)) : ""}</p>
+      {wallet && wallet.frozen !== "none" && (
+        <Note look="warn" icon="lock">
+          {words.frozen[wallet.frozen]}
+        </Note>
+      )}
+      <div className="actions">
+        <Link className="button main large" to={`/send${rest}`}>
+          <Icon name="send" />
+          {words.send}
+        </Link>
+        <Link className="button plain large" to={`/add${rest}`}>
+          <Icon name="add" />
+          {words.add}
+        </Link>
+        <Link className="button plain large" to="/receive">
+          <Icon name="qr" />
+          {words.receive}
+        </Link>
+      </div>
+    </section>
+  );
+}
+
+function Recents({ people }: { people: Party[] }) {
+  return (
+    <section className="card" aria-label={words.recents}>
+      <header>
+        <h2>{words.recents}</h2>
+      </header>
+      <ul className="recents">
+        {people.map((party) => (
+          <li key={party.user_id}>
+            <Link to={`/send?to=${party.handle ?? party.user_id}`}>
+              <Avatar name={`${party.first_name} ${party.initial}`} seed={party.user_id} size="large" />
+              <span className="cut tiny" dir="auto">
+                {partyName(party)}
+              </span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Verification() {
+  const client = useQueryClient();
+  const profile = useProfile();
+  const session = useSession();
+  const [token, setToken] = useState("");
+  const confirming = useMutation({
+    mutationFn: () => asked(api.POST("/email-verifications", { body: { token: token.trim() } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["profile"] }),
+  });
+  const again = useMutation({ mutationFn: () => asked(api.POST("/users/me/email-verification")) });
+  if (!profile.data || profile.data.email_verified || !session.user.email) return null;
+  return (
+    <section className="card padded stack" aria-label={words.verifyTitle}>
+      <div>
+        <h2>{words.verifyTitle}</h2>
+        <p className="small quiet">{words.verify}</p>
+      </div>
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          confirming.mutate();
+        }}
+      >
+        <input
+          className="input"
+          aria-label={app.entrance.resetCode}
+          autoComplete="off"
+          required
+          value={token}
+          onChange={(event) => setToken(event.target.value)}
+        />
+        <Button type="submit" busy={confirming.isPending}>
+          {words.verifyDo}
+        </Button>
+      </form>
+      <ProblemNote problem={confirming.error ?? again.error} />
+      {again.isSuccess ? (
+        <p className="small quiet">{words.verifySent}</p>
+      ) : (
+        <div>
+          <Button look="bare" size="compact" busy={again.isPending} onClick={() => again.mutate()}>
+            {words.verifyAgain}
+          </Button>
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,143 @@
+// What /app knows: asked for once, kept by TanStack Query, changed by the live stream.
+import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { createContext, useContext, useEffect, useState, type ReactNode } from "react";
+import { api, asked, type Schemas } from "../api/client";
+import { openLive, type Balance, type Entry, type LiveState, type Transaction } from "../api/live";
+import { moneyText } from "../parts/money";
+import { useQuery as useAddressQuery } from "../parts/router";
+import { tell } from "../parts/ui";
+import { Icon } from "../parts/icons";
+import { app } from "../text/app";
+
+export type Wallet = Schemas["Wallet"];
+export type Profile = Schemas["ProfileAnswer"];
+export type Party = Schemas["Party"];
+
+export const partyName = (party: Party): string => `${party.first_name} ${party.initial}${party.initial ? "." : ""}`.trim();
+
+const RECENT_LINES = 100;
+
+export function useProfile() {
+  return useQuery({ queryKey: ["profile"], queryFn: () => asked(api.GET("/users/me")), staleTime: 60_000 });
+}
+
+export function useWallets() {
+  return useQuery({
+    queryKey: ["wallets"],
+    queryFn: async () => (await asked(api.GET("/wallets"))).items,
+    staleTime: 30_000,
+  });
+}
+
+/** Return the wallet that is looked at: the one in the address, else the default one. */
+export function useWallet(): { wallet: Wallet | undefined; wallets: Wallet[]; failed: unknown } {
+  const [query] = useAddressQuery();
+  const profile = useProfile();
+  const { data, error } = useWallets();
+  const wallets = data ?? [];
+  const currency = query.currency ?? profile.data?.default_currency;
+  const wallet = wallets.find((each) => each.currency === currency) ?? (profile.data && wallets[0]);
+  return { wallet, wallets, failed: error ?? profile.error };
+}
+
+export function useRecentLines() {
+  return useQuery({
+    queryKey: ["transactions", "recent"],
+    queryFn: async () =>
+      (await asked(api.GET("/transactions", { params: { query: { limit: RECENT_LINES } } }))).items,
+    staleTime: 30_000,
+  });
+}
+
+/** Return whom one has dealt with lately, the last one first. */
+export function recentPeople(lines: readonly Transaction[], max: number): Party[] {
+  const found = new Map<string, Party>();
+  for (const { counterparty } of lines) {
+    if (counterparty && !found.has(counterparty.user_id)) found.set(counterparty.user_id, counterparty);
+  }
+  return [...found.values()].slice(0, max);
+}
+
+export type HistoryFilters = NonNullable<
+  import("../api/schema").paths["/transactions"]["get"]["parameters"]["query"]
+>;
+
+export function useHistory(filters: HistoryFilters) {
+  return useInfiniteQuery({
+    queryKey: ["transactions", "history", filters],
+    queryFn: ({ pageParam }) => {
+      const cursor = pageParam === null ? {} : { cursor: pageParam };
+      return asked(api.GET("/transactions", { params: { query: { ...filters, ...cursor, limit: 40 } } }));
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    staleTime: 15_000,
+  });
+}
+
+// Live
+
+const LiveContext = createContext<LiveState>({ live: false, staleSince: null });
+
+export const useLive = (): LiveState => useContext(LiveContext);
+
+function takeBalance(client: QueryClient, balance: Balance): void {
+  client.setQueryData<Wallet[]>(["wallets"], (wallets) =>
+    wallets?.map((wallet) =>
+      wallet.id === balance.wallet_id && wallet.version <= balance.version ? { ...wallet, ...balance } : wallet,
+    ),
+  );
+}
+
+function takeLine(client: QueryClient, line: Transaction): void {
+  client.setQueryData<Transaction[]>(["transactions", "recent"], (lines) => {
+    if (!lines || lines.some((each) => each.id === line.id && each.wallet_id === line.wallet_id)) return lines;
+    return [line, ...lines].slice(0, RECENT_LINES);
+  });
+}
+
+function announce(line: Transaction): void {
+  if (line.direction !== "in") return;
+  const amount = moneyText(line.amount, line.currency, true);
+  tell(
+    <>
+      <Icon name="receive" />
+      <span dir="auto">
+        {line.counterparty ? app.home.received(amount, partyName(line.counterparty)) : app.home.added(amount)}
+      </span>
+    </>,
+  );
+}
+
+/** Keep what is shown up to date while anybody looks. */
+export function LiveProvider({ children }: { children: ReactNode }) {
+  const client = useQueryClient();
+  const [state, setState] = useState<LiveState>({ live: false, staleSince: null });
+  useEffect(() => {
+    let timer = 0;
+    const later = () => {
+      clearTimeout(timer);
+      timer = window.setTimeout(() => {
+        void client.invalidateQueries({ queryKey: ["transactions", "history"] });
+        void client.invalidateQueries({ queryKey: ["insights"] });
+      }, 400);
+    };
+    const stop = openLive({
+      state: setState,
+      ready: (balances) => balances.forEach((balance) => takeBalance(client, balance)),
+      entry: ({ balance, transaction }: Entry) => {
+        takeBalance(client, balance);
+        if (transaction) {
+          takeLine(client, transaction);
+          announce(transaction);
+        }
+        later();
+      },
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [client]);
+  return <LiveContext value={state}>{children}</LiveContext>;
+}

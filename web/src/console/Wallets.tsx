@@ -1,0 +1,277 @@
+// Wallets; each opens at the side, with what staff may decide about it.
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, asked, newKey } from "../api/client";
+import { decimalPoint, Money, moneyText, parseAmount } from "../parts/money";
+import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
+import { When } from "../parts/time";
+import { Badge, Button, Choice, Dialog, Failure, Field, Identifier, Skeleton, useTitle } from "../parts/ui";
+import { words as all } from "../text/console";
+import { ActDialog, FrozenBadge, nameOf, PersonLink, Table, useMay, type StaffWallet } from "./shared";
+
+const words = all.wallets;
+const acts = all.acts;
+
+export function Wallets({ id }: { id: string }) {
+  useTitle(all.nav.wallets, all.name);
+  const [query, change] = useAddressQuery();
+  const currency = /^[A-Za-z]{3}$/.test(query.currency ?? "") ? query.currency?.toUpperCase() : undefined;
+  const filters = { ...(currency && { currency }), ...(query.frozen === "yes" && { frozen: true }) };
+  const pages = useInfiniteQuery({
+    queryKey: ["wallets", filters],
+    queryFn: ({ pageParam }) =>
+      asked(api.GET("/admin/wallets", { params: { query: { ...filters, ...(pageParam && { cursor: pageParam }) } } })),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+  });
+  return (
+    <div className="stack">
+      <h1>{all.nav.wallets}</h1>
+      <div className="inputs">
+        <input className="input compact" aria-label={words.currency} placeholder={words.anyCurrency} maxLength={3} value={query.currency ?? ""} onChange={(event) => change({ currency: event.target.value })} />
+        <Choice
+          label={words.frozen ?? ""}
+          value={query.frozen === "yes" ? "yes" : "all"}
+          options={[["all", words.all ?? ""], ["yes", words.onlyFrozen ?? ""]]}
+          onChange={(value) => change({ frozen: value === "yes" ? "yes" : null })}
+        />
+      </div>
+      <Table
+        caption={all.nav.wallets}
+        head={[words.owner ?? "", words.currency ?? "", { text: words.available ?? "", number: true }, { text: words.held ?? "", number: true }, words.status ?? "", words.last ?? ""]}
+        pages={pages}
+        empty={words.empty ?? ""}
+        row={(wallet) => (
+          <tr key={wallet.id} className="opens" data-open={wallet.id === id} onClick={() => navigate(`/wallets/${wallet.id}${location.search}`)}>
+            <th scope="row">
+              <Link to={`/wallets/${wallet.id}${location.search}`} dir="auto" onClick={(event) => event.stopPropagation()}>
+                {nameOf(wallet.owner)}
+              </Link>
+            </th>
+            <td>{wallet.currency}</td>
+            <td className="number">
+              <Money amount={wallet.available} currency={wallet.currency} bare />
+            </td>
+            <td className="number quieter">
+              <Money amount={wallet.held} currency={wallet.currency} bare />
+            </td>
+            <td>
+              <FrozenBadge wallet={wallet} />
+            </td>
+            <td className="quiet">{wallet.last_booked_at ? <When time={wallet.last_booked_at} /> : words.never}</td>
+          </tr>
+        )}
+      />
+      {id && <WalletPanel key={id} id={id} onClose={() => navigate(`/wallets${location.search}`, { replace: true })} />}
+    </div>
+  );
+}
+
+function WalletPanel({ id, onClose }: { id: string; onClose: () => void }) {
+  const { data, error, refetch } = useQuery({
+    queryKey: ["wallet", id],
+    queryFn: () => asked(api.GET("/admin/wallets/{id}", { params: { path: { id } } })),
+  });
+  return (
+    <Dialog side title={words.title} onClose={onClose}>
+      {error ? <Failure problem={error} retry={() => void refetch()} /> : data ? <WalletFacts wallet={data} /> : <Skeleton height="12em" />}
+    </Dialog>
+  );
+}
+
+export function WalletFacts({ wallet }: { wallet: StaffWallet }) {
+  const { currency } = wallet;
+  return (
+    <div className="stack wide">
+      <div>
+        <p>
+          <PersonLink person={wallet.owner} />
+        </p>
+        <p className="value">
+          <Money amount={wallet.available} currency={currency} />
+        </p>
+        <FrozenBadge wallet={wallet} />
+      </div>
+      <dl className="facts">
+        <dt>{words.posted}</dt>
+        <dd>
+          <Money amount={wallet.posted} currency={currency} />
+        </dd>
+        <dt>{words.held}</dt>
+        <dd>
+          <Money amount={wallet.held} currency={currency} />
+        </dd>
+        <dt>{words.overdraft}</dt>
+        <dd>
+          <Money amount={wallet.overdraft_limit} currency={currency} />
+        </dd>
+        <dt>{words.last}</dt>
+        <dd>{wallet.last_booked_at ? <When time={wallet.last_booked_at} /> : words.never}</dd>
+        <dt>{words.version}</dt>
+        <dd>{wallet.version}</dd>
+        <dt>{words.id}</dt>
+        <dd>
+          <Identifier id={wallet.id} />
+        </dd>
+      </dl>
+      <WalletActs wallet={wallet} />
+    </div>
+  );
+}
+
+type ActName = "freeze" | "unfreeze" | "overdraft" | "adjust" | "close";
+
+export function WalletActs({ wallet }: { wallet: StaffWallet }) {
+  const [open, setOpen] = useState<ActName | null>(null);
+  const mayFreeze = useMay("freeze");
+  const isAdmin = useMay("admin");
+  const close = () => setOpen(null);
+  if (wallet.status === "closed") return <Badge>{all.people.closed}</Badge>;
+  return (
+    <div className="row wrap">
+      {mayFreeze && wallet.frozen !== "both" && (
+        <Button size="compact" icon="snow" onClick={() => setOpen("freeze")}>
+          {acts.freeze}
+        </Button>
+      )}
+      {mayFreeze && wallet.frozen !== "none" && (
+        <Button size="compact" onClick={() => setOpen("unfreeze")}>
+          {acts.unfreeze}
+        </Button>
+      )}
+      {isAdmin && (
+        <>
+          <Button size="compact" onClick={() => setOpen("overdraft")}>
+            {acts.overdraft}
+          </Button>
+          <Button size="compact" onClick={() => setOpen("adjust")}>
+            {acts.adjust}
+          </Button>
+          <Button size="compact" onClick={() => setOpen("close")}>
+            {acts.close}
+          </Button>
+        </>
+      )}
+      {open === "freeze" && <Freeze wallet={wallet} onClose={close} />}
+      {open === "unfreeze" && (
+        <ActDialog
+          title={acts.unfreeze}
+          before={words[wallet.frozen]}
+          after={words.none}
+          onClose={close}
+          act={(reason) => asked(api.POST("/admin/wallets/{id}/unfreeze", { params: { path: { id: wallet.id } }, body: { reason } }))}
+        />
+      )}
+      {open === "close" && (
+        <ActDialog
+          danger
+          title={acts.close}
+          words={acts.closeWords}
+          before={all.people.open}
+          after={all.people.closed}
+          onClose={close}
+          act={(reason) => asked(api.POST("/admin/wallets/{id}/close", { params: { path: { id: wallet.id } }, body: { reason } }))}
+        />
+      )}
+      {open === "overdraft" && <Overdraft wallet={wallet} onClose={close} />}
+      {open === "adjust" && <Adjust wallet={wallet} onClose={close} />}
+    </div>
+  );
+}
+
+interface WalletActProps {
+  wallet: StaffWallet;
+  onClose: () => void;
+}
+
+function Freeze({ wallet, onClose }: WalletActProps) {
+  const [direction, setDirection] = useState<"send" | "receive" | "both">("send");
+  return (
+    <ActDialog
+      danger
+      title={acts.freeze}
+      before={words[wallet.frozen]}
+      after={words[direction]}
+      onClose={onClose}
+      act={(reason) =>
+        asked(api.POST("/admin/wallets/{id}/freeze", { params: { path: { id: wallet.id } }, body: { direction, reason } }))
+      }
+    >
+      <Choice
+        label={acts.direction}
+        value={direction}
+        options={[["send", acts.send], ["receive", acts.receive], ["both", acts.both]]}
+        onChange={setDirection}
+      />
+    </ActDialog>
+  );
+}
+
+function Overdraft({ wallet, onClose }: WalletActProps) {
+  const [text, setText] = useState("");
+  const { currency } = wallet;
+  const limit = /^0([.,]0*)?$/.test(text.trim()) ? 0 : parseAmount(text, currency);
+  return (
+    <ActDialog
+      title={acts.overdraft}
+      before={<Money amount={wallet.overdraft_limit} currency={currency} />}
+      after={limit === null ? "–" : <Money amount={limit} currency={currency} />}
+      complete={limit !== null}
+      onClose={onClose}
+      act={(reason) =>
+        asked(api.POST("/admin/wallets/{id}/overdraft", { params: { path: { id: wallet.id } }, body: { limit: limit ?? 0, reason } }))
+      }
+    >
+      <AmountInput label={`${acts.limit}, ${currency}`} hint={acts.limitHint} value={text} onChange={setText} />
+    </ActDialog>
+  );
+}
+
+function Adjust({ wallet, onClose }: WalletActProps) {
+  const [text, setText] = useState("");
+  const [key] = useState(newKey);
+  const { currency } = wallet;
+  const negative = /^\s*[-\u2212]/.test(text);
+  const size = parseAmount(text.replace(/^\s*[-\u2212+]/, ""), currency);
+  const amount = size === null ? null : negative ? -size : size;
+  return (
+    <ActDialog
+      danger
+      title={acts.adjust}
+      words={acts.mustApprove}
+      before={<Money amount={wallet.posted} currency={currency} />}
+      after={amount === null ? "–" : <Money amount={wallet.posted + amount} currency={currency} />}
+      complete={amount !== null}
+      said={acts.asked}
+      onClose={onClose}
+      act={(reason) =>
+        asked(
+          api.POST("/admin/adjustments", {
+            body: { wallet_id: wallet.id, amount: amount ?? 0, reason },
+            headers: { "Idempotency-Key": key },
+          }),
+        )
+      }
+    >
+      <AmountInput label={`${acts.amount}, ${currency}`} hint={acts.amountHint} value={text} onChange={setText} />
+      {amount !== null && <p className="strong">{moneyText(amount, currency, true)}</p>}
+    </ActDialog>
+  );
+}
+
+interface AmountInputProps {
+  label: string;
+  hint: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function AmountInput({ label, hint, value, onChange }: AmountInputProps) {
+  return (
+    <Field label={label} hint={hint}>
+      {(attributes) => (
+        <input {...attributes} className="input numbers" autoComplete="off" required placeholder={`0${decimalPoint}00`} value={value} onChange={(event) => onChange(event.target.value)} />
+      )}
+    </Field>
+  );
+}

@@ -1,0 +1,5 @@
+import { start } from "../parts/start";
+import { App } from "./App";
+import "./console.css";
+
+start("console", <App />);

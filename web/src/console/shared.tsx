@@ -1,0 +1,203 @@
+// What several views of the console share: tables with keyset paging, and acts with their reasons.
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState, type ReactNode } from "react";
+import type { Schemas } from "../api/client";
+import { useSession } from "../api/session";
+import { Icon } from "../parts/icons";
+import { Link } from "../parts/router";
+import { Badge, Button, Dialog, Empty, Failure, Field, ProblemNote, Skeleton, tell } from "../parts/ui";
+import { common } from "../text/common";
+import { words } from "../text/console";
+
+export type Person = Schemas["StaffPerson"];
+export type StaffWallet = Schemas["StaffWallet"];
+export type Movement = Schemas["StaffTransaction"];
+
+export const nameOf = (person: { first_name: string; last_name: string }): string =>
+  `${person.first_name} ${person.last_name}`.trim();
+
+export function PersonLink({ person }: { person: Person }) {
+  return (
+    <Link to={`/people/${person.id}`} dir="auto">
+      {nameOf(person)}
+    </Link>
+  );
+}
+
+const RIGHTS: Readonly<Record<string, readonly string[]>> = {
+  freeze: ["support", "admin"],
+  refund: ["support", "admin"],
+  sessions: ["support", "admin"],
+  admin: ["admin"],
+};
+
+/** Whether the role allows an act. It only decides what is offered: the service decides what is done. */
+export function useMay(act: "freeze" | "refund" | "sessions" | "admin"): boolean {
+  const { user } = useSession();
+  return RIGHTS[act]?.includes(user.role) ?? false;
+}
+
+export function FrozenBadge({ wallet }: { wallet: StaffWallet }) {
+  if (wallet.status === "closed") return <Badge>{words.people.closed}</Badge>;
+  if (wallet.frozen === "none") return null;
+  return <Badge look="warn">{words.wallets[wallet.frozen]}</Badge>;
+}
+
+// Tables
+
+interface Pages<T> {
+  data: { pages: { items: T[] }[] } | undefined;
+  error: unknown;
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+  refetch: () => unknown;
+}
+
+interface TableProps<T> {
+  caption: string;
+  head: readonly (string | { text: string; number: true })[];
+  pages: Pages<T>;
+  row: (item: T) => ReactNode;
+  empty: string;
+}
+
+/** A table of as many pages as were asked for; each of its five states keeps its place. */
+export function Table<T>({ caption, head, pages, row, empty }: TableProps<T>) {
+  const items = pages.data?.pages.flatMap((page) => page.items);
+  if (pages.error && !items) {
+    return (
+      <div className="card">
+        <Failure problem={pages.error} retry={() => void pages.refetch()} />
+      </div>
+    );
+  }
+  return (
+    <div className="card">
+      <div className="table-wrap" tabIndex={0} role="region" aria-label={caption}>
+        <table className="grid">
+          <thead>
+            <tr>
+              {head.map((cell) =>
+                typeof cell === "string" ? (
+                  <th key={cell} scope="col">
+                    {cell}
+                  </th>
+                ) : (
+                  <th key={cell.text} scope="col" className="number">
+                    {cell.text}
+                  </th>
+                ),
+              )}
+            </tr>
+          </thead>
+          <tbody>{items ? items.map(row) : <Waiting columns={head.length} />}</tbody>
+        </table>
+      </div>
+      {items?.length === 0 && !pages.hasNextPage && <Empty icon="search" title={empty} />}
+      {pages.hasNextPage && (
+        <div className="more">
+          <Button size="compact" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+            {common.more}
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Waiting({ columns }: { columns: number }) {
+  return Array.from({ length: 8 }, (_, line) => (
+    <tr key={line} aria-hidden="true">
+      {Array.from({ length: columns }, (_, column) => (
+        <td key={column}>
+          <Skeleton width={`${60 + ((line * 7 + column * 13) % 60)}px`} />
+        </td>
+      ))}
+    </tr>
+  ));
+}
+
+// Acts
+
+interface ActProps {
+  title: string;
+  words?: ReactNode;
+  before?: ReactNode;
+  after?: ReactNode;
+  danger?: boolean;
+  /** Whether what else is asked for has been filled in. */
+  complete?: boolean;
+  act: (reason: string) => Promise<unknown>;
+  said?: string;
+  onClose: () => void;
+  children?: ReactNode;
+}
+
+/** Ask for the reason, show before and after, and do it. */
+export function ActDialog(props: ActProps) {
+  const { title, before, after, danger = false, complete = true, act, said, onClose, children } = props;
+  const client = useQueryClient();
+  const [reason, setReason] = useState("");
+  const doing = useMutation({
+    mutationFn: () => act(reason.trim()),
+    onSuccess: async () => {
+      tell(said ?? words.acts.done);
+      onClose();
+      await client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
+    },
+  });
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          doing.mutate();
+        }}
+      >
+        {props.words && <p className="quiet">{props.words}</p>}
+        {children}
+        {before !== undefined && (
+          <dl className="change">
+            <div>
+              <dt>{words.acts.before}</dt>
+              <dd>{before}</dd>
+            </div>
+            <Icon name="send" size={18} />
+            <div>
+              <dt>{words.acts.after}</dt>
+              <dd>{after}</dd>
+            </div>
+          </dl>
+        )}
+        <Field label={words.acts.reason} hint={words.acts.reasonHint}>
+          {(attributes) => (
+            <textarea
+              {...attributes}
+              className="input"
+              dir="auto"
+              required
+              minLength={3}
+              maxLength={500}
+              value={reason}
+              onChange={(event) => setReason(event.target.value)}
+            />
+          )}
+        </Field>
+        <ProblemNote problem={doing.error} />
+        <div className="buttons">
+          <Button onClick={onClose}>{common.cancel}</Button>
+          <Button look={danger ? "danger" : "main"} type="submit" disabled={!complete} busy={doing.isPending}>
+            {title}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** Facts of an act, as they were kept. */
+export function Json({ value }: { value: unknown }) {
+  return <pre className="json">{JSON.stringify(value, null, 2)}</pre>;
+}
