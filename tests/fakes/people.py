@@ -63,13 +63,13 @@ from wallet.domain.adjustments import Adjustments
 from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
+from wallet.domain.back_office import BackOffice
 from wallet.domain.browser_sessions import (
     LiveTicket,
     LiveTickets,
     SessionCookie,
     SessionCookies,
 )
-from wallet.domain.back_office import BackOffice
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings
 from wallet.domain.guards import Guards, LogInDelays

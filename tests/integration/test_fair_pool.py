@@ -104,6 +104,24 @@ async def test_a_server_that_cannot_be_reached_takes_no_turn_for_good(database: 
     await pool.close()
 
 
+async def test_a_connection_slow_to_make_is_waited_for_longer_than_a_turn(
+    database: Database,
+) -> None:
+    async with Proxy(("127.0.0.1", port_of(database.url))) as proxy:
+        pool = await create_pool(proxy.url(database.url), size_min=0, size_max=1)
+        proxy.black_hole()
+        acquiring = asyncio.create_task(pool.acquire(timeout=0.1))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.acquire(timeout=0.1), 2)
+        await asyncio.sleep(0.3)
+        assert not acquiring.done()
+        proxy.heal()
+        connection = await asyncio.wait_for(acquiring, 2)
+        assert await connection.fetchval("SELECT 1") == 1
+        await pool.release(connection)
+        await pool.close()
+
+
 async def test_giving_back_a_connection_that_is_cut_off_takes_no_longer_than_it_may(
     database: Database,
 ) -> None:

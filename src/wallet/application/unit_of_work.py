@@ -13,8 +13,8 @@ from wallet.domain.adjustments import Adjustments
 from wallet.domain.api_keys import ApiKeys
 from wallet.domain.audit_trail import AuditTrail
 from wallet.domain.audits import Audits
-from wallet.domain.browser_sessions import LiveTickets, SessionCookies
 from wallet.domain.back_office import BackOffice
+from wallet.domain.browser_sessions import LiveTickets, SessionCookies
 from wallet.domain.errors import Unavailable
 from wallet.domain.events import Events
 from wallet.domain.funding import Fundings

@@ -57,13 +57,15 @@ class FairPool(asyncpg.Pool):
         self._lent: dict[Any, float | None] = {}
 
     async def _acquire(self, timeout: float | None) -> Any:
+        # `timeout` is for one's turn. A new connection has the deadline of connecting: given up
+        # earlier, it would be lost, and under load a pool that has to grow never would.
         async with asyncio.timeout(timeout):
             await self._turns.acquire()
-            try:
-                connection = await super()._acquire(None)  # type: ignore[misc]
-            except BaseException:
-                self._turns.release()
-                raise
+        try:
+            connection = await super()._acquire(None)  # type: ignore[misc]
+        except BaseException:
+            self._turns.release()
+            raise
         self._lent[connection] = timeout
         return connection
 
@@ -147,7 +149,8 @@ async def create_pool(
 
 async def database_ready(pool: "Pool") -> Mapping[str, str]:
     """Return {"database": "ok"} if the tables can be read; raise what the driver raises."""
-    async with pool.acquire(timeout=READY_TIMEOUT_S) as connection:
+    wait_s = READY_TIMEOUT_S
+    async with asyncio.timeout(wait_s), pool.acquire(timeout=wait_s) as connection:
         await connection.fetchval(READY)
     return {"database": "ok"}
 

@@ -13,11 +13,11 @@ from wallet.infrastructure.postgres.adjustments import PostgresAdjustments
 from wallet.infrastructure.postgres.api_keys import PostgresApiKeys
 from wallet.infrastructure.postgres.audit_trail import PostgresAuditTrail
 from wallet.infrastructure.postgres.audits import PostgresAudits
+from wallet.infrastructure.postgres.back_office import PostgresBackOffice
 from wallet.infrastructure.postgres.browser_sessions import (
     PostgresLiveTickets,
     PostgresSessionCookies,
 )
-from wallet.infrastructure.postgres.back_office import PostgresBackOffice
 from wallet.infrastructure.postgres.errors import UNCERTAIN_AT_COMMIT, translated, translated_commit
 from wallet.infrastructure.postgres.events import PostgresEvents
 from wallet.infrastructure.postgres.fundings import PostgresFundings
