@@ -12,6 +12,7 @@ from tests.conftest import Service
 
 from wallet.application.wallets import open_wallet
 from wallet.domain.money import Currency
+from wallet.domain.second_factors import SecondFactor
 from wallet.domain.sessions import RefreshToken, Session
 from wallet.domain.users import Role, User
 from wallet.infrastructure.identifiers import new_id, utc_now
@@ -58,6 +59,8 @@ async def quick_person(
             event_id=new_id(),
             now=now,
         )
+        if role.is_staff:
+            await work.second_factors.put(SecondFactor(user.id, "unusable", now, now, last_step=0))
         digest = sha256(session.id.bytes).digest()
         await work.sessions.add(session, RefreshToken(digest, session.id, now))
         await work.commit()

@@ -21,11 +21,16 @@ BY_NAME = {
     "key_id": "0X2mZJ1yQk3Vd8bT5rNfWc7hLs9aUe4oPiGxKyMvBtE",
     "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
     "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    "csrf_token": "mPn2xWq0Zt5sVb8yRk3LcHf7JdG1aQe9uTi4oXwNv6E",
+    "ticket": "Zk1vQp8sLw3xYt6nRb0cHf5JdG2aMe7uTi9oXgNq4VE",
+    "recovery_codes": ["7m2k-0q9x-c3va-88tp-zn4e-51wd"],
+    "qr_svg": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 49 49">…</svg>',
     "made_at_us": round(NOW.timestamp() * 1e6),
 }
 # Well-known secrets of examples: scanners for leaked ones need not look at the rest.
 SECRETS = (
     (re.compile(r"\bwk_[0-9A-Za-z]{49}\b"), f"wk_{'Example' * 7}"),
+    (re.compile(r"\b[A-Z2-7]{32}\b"), "EXAMPLE7" * 4),
     (re.compile(r"\bwhsec_[0-9A-Za-z+/]{43}="), f"whsec_{'Example' * 6}0="),
 )
 SECONDS = re.compile(r"\bin \d+ (seconds?)")

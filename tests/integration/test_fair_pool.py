@@ -1,6 +1,7 @@
 """The pool lends its connections in the order in which they were asked for."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.conftest import Database
@@ -110,7 +111,12 @@ async def test_a_connection_slow_to_make_is_waited_for_longer_than_a_turn(
     async with Proxy(("127.0.0.1", port_of(database.url))) as proxy:
         pool = await create_pool(proxy.url(database.url), size_min=0, size_max=1)
         proxy.black_hole()
-        acquiring = asyncio.create_task(pool.acquire(timeout=0.1))
+
+        async def acquire() -> Any:
+            return await pool.acquire(timeout=0.1)
+
+        acquiring = asyncio.create_task(acquire())
+        await asyncio.sleep(0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(pool.acquire(timeout=0.1), 2)
         await asyncio.sleep(0.3)

@@ -19,6 +19,7 @@ from wallet.api.problems import (
     RequestTimeout,
     UnsupportedMediaType,
     complete_openapi,
+    complete_problems,
     problem_responses,
 )
 from wallet.api.routes.oauth import document_password_grant
@@ -119,8 +120,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         for operation in operations.values():
             responses = operation["responses"]
             added = deepcopy(EVERYWHERE | (WITH_BODY if "requestBody" in operation else {}))
-            for status, response in added.items():
-                responses.setdefault(str(status), response)
+            complete_problems(responses, added)
             for response in responses.values():
                 limits = RATE_LIMIT_HEADERS if "security" in operation else {}
                 response["headers"] = {

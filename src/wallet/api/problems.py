@@ -394,8 +394,8 @@ def complete_problems(responses: dict[str, Any], added: Mapping[int | str, dict[
     for status, response in added.items():
         known = responses.setdefault(str(status), response)
         if known is not response:
-            examples = response["content"][MEDIA_TYPE]["examples"]
-            known["content"][MEDIA_TYPE]["examples"].update(examples)
+            content = known["content"].setdefault(MEDIA_TYPE, response["content"][MEDIA_TYPE])
+            content["examples"].update(response["content"][MEDIA_TYPE]["examples"])
 
 
 def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def whole_person(found: WholePerson) -> JsonObject:
         "default_currency": found.default_currency,
         "closed_at": None if closed_at is None else moment(closed_at),
         "former_handles": list(found.former_handles),
-        "second_factor": None,
+        "second_factor": found.has_second_factor,
         "wallets": [wallet(card) for card in found.wallets],
         "sessions": [session(item) for item in found.sessions],
         "counts": {

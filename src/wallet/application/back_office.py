@@ -60,6 +60,7 @@ class WholePerson:
     former_handles: Sequence[str]
     wallets: Sequence[WalletCard]
     sessions: Sequence[Session]
+    has_second_factor: bool
     acts: int
     recent: Sequence[Line]
     recent_refusals: Sequence[RefusedAttempt]
@@ -189,6 +190,7 @@ class BackOfficeDesk:
             history = await work.history.page(person_id, before_versions=None, limit=RECENT_MAX)
             acts = ActSearch(subject_id=person_id, views=False)
             handles = await work.users.handles(person_id)
+            factor = await work.second_factors.get(person_id)
             return WholePerson(
                 card=card_of(user),
                 email_verified_at=user.email_verified_at,
@@ -196,6 +198,7 @@ class BackOfficeDesk:
                 former_handles=[handle for handle in handles if handle != user.handle],
                 wallets=await work.back_office.wallets_of(person_id),
                 sessions=await work.sessions.of_user(person_id, self._clock()),
+                has_second_factor=factor is not None and factor.is_on,
                 acts=await work.audit_trail.count(person_id, ACTS_COUNTED_MAX),
                 recent=history.lines,
                 recent_refusals=await work.back_office.refusals(person_id, RECENT_MAX),

@@ -7,6 +7,7 @@ from wallet.application.back_office import BackOfficeDesk
 from wallet.application.controls import WalletControls
 from wallet.application.overview import Overviews
 from wallet.application.refunds import Refunds
+from wallet.application.second_factor_checks import second_factor_of_staff
 from wallet.application.staff_access import StaffAccess
 from wallet.application.staff_side import StaffSide
 from wallet.application.tallying import Tallying
@@ -22,7 +23,7 @@ def staff_side(
 ) -> StaffSide:
     """Build what staff can ask for; their money moves through the same door as everybody's."""
     return StaffSide(
-        access=StaffAccess(unit_of_work=ground.reading),
+        access=StaffAccess(unit_of_work=ground.reading, checks=[second_factor_of_staff]),
         desk=BackOfficeDesk(
             unit_of_work=ground.unit_of_work,
             reading=ground.reading,

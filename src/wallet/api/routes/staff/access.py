@@ -12,10 +12,11 @@ from wallet.api.problems import ValidationFailed
 from wallet.api.state import use_cases
 from wallet.application.staff_side import StaffSide
 from wallet.domain.errors import NotFound, OutcomeUnknown
+from wallet.domain.second_factors import SecondFactorRequiredForStaff
 from wallet.domain.staff import OwnAffairs, ReasonInvalid, Right, RightMissing, StaffMember
 
 TAG = "Staff"
-STAFF = (*SIGNED_IN, ValidationFailed, NotFound, RightMissing)
+STAFF = (*SIGNED_IN, ValidationFailed, NotFound, RightMissing, SecondFactorRequiredForStaff)
 """What any staff route may answer: nobody else learns that there is anything (404)."""
 STAFF_ACT = (*STAFF, ReasonInvalid, OwnAffairs, OutcomeUnknown)
 """What any act of staff may answer besides."""

@@ -77,7 +77,7 @@ WHOLE_EXAMPLE: JsonObject = {
     "default_currency": "USD",
     "closed_at": None,
     "former_handles": [],
-    "second_factor": None,
+    "second_factor": True,
     "wallets": [WALLET_EXAMPLE],
     "sessions": [SESSION_EXAMPLE],
     "counts": {"movements": 2, "sessions": 1, "acts": 0},
@@ -161,7 +161,7 @@ class WholePerson(StaffPerson):
     default_currency: str
     closed_at: str | None
     former_handles: list[str]
-    second_factor: bool | None = Field(description="Null where it is not known.")
+    second_factor: bool = Field(description="Whether logging in takes a code.")
     wallets: list[StaffWallet]
     sessions: list[StaffSession]
     counts: PersonCounts

@@ -49,7 +49,7 @@ WALLET_EXAMPLE: JsonObject = {
     "last_booked_at": MOMENT,
 }
 
-PageLimit = Annotated[int, WholeNumber, Field(ge=1, le=PAGE_LIMIT_MAX)]
+PageLimit = Annotated[int, Field(ge=1, le=PAGE_LIMIT_MAX), WholeNumber]
 Reason = Annotated[
     Text,
     Field(
