@@ -109,7 +109,7 @@ async def test_a_history_does_not_end_after_100_lines(client: httpx.AsyncClient)
     body = {"to_handle": "bob", "amount": 1}
     for _ in range(13):
         paid = await asyncio.gather(*(alice.post("/wallets/transfer", body) for _ in range(10)))
-        assert {answer.status_code for answer in paid} == {201}
+        assert [answer.text for answer in paid if answer.status_code != 201] == []
     seen: list[str] = []
     path = "/transactions?limit=60"
     while path:

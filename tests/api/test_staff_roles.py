@@ -174,7 +174,7 @@ async def test_roles_are_given_and_taken_by_the_command_line_and_told(
         new_id=new_id,
     )
     root = command_line("root")
-    sam = await quick_person(client, service, "sam")
+    sam = await quick_person(client, service, "sam", second_factor=True)
     await given.give_role("SAM@example.com", Role.SUPPORT, root, "She was hired.")
     await given.give_role("sam@example.com", Role.SUPPORT, root, "She was hired.")
     assert (await sam.get("/admin/people")).status_code == 200
