@@ -59,6 +59,27 @@ function look(tries) {
   });
 }
 look(%d);"""
+# What an authenticator app shows (RFC 6238), now or some steps of 30 seconds later. Each code is good
+# once, and from one step before its own to one after.
+CODE = """\
+const crypto = require("crypto-js");
+const secret = pm.collectionVariables.get("%s");
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const bits = [...secret].map((one) => letters.indexOf(one).toString(2).padStart(5, "0")).join("");
+const hex = (bits.match(/[01]{4}/g) || []).map((four) => parseInt(four, 2).toString(16)).join("");
+const step = Math.floor(Date.now() / 30000) + %d;
+const mac = crypto.HmacSHA1(
+  crypto.enc.Hex.parse(step.toString(16).padStart(16, "0")),
+  crypto.enc.Hex.parse(hex),
+).toString();
+const at = 2 * parseInt(mac[39], 16);
+const number = parseInt(mac.slice(at, at + 8), 16) & 0x7fffffff;
+pm.collectionVariables.set("%s", String(number %% 1000000).padStart(6, "0"));"""
+# The cookie of a page; the jar of a runner would keep it from http, so requests bring it along.
+COOKIE = """\
+const cookie = /^__Host-wallet=([^;]+);/.exec(pm.response.headers.get("Set-Cookie") || "");
+pm.test("a cookie is there", () => pm.expect(cookie).to.exist);
+pm.collectionVariables.set("%s", cookie[1]);"""
 REPEAT = """\
 const tries = Number(pm.collectionVariables.get("tries") || 0);
 if (pm.response.code === %d && tries < %d) {
@@ -231,8 +252,18 @@ def item(
     if mail := step.get("mail"):
         script = MAIL % (mail["to"], mail["subject"], mail["keep"], TRIES_MAX)
         events.append(event("prerequest", script))
+    if code := step.get("code"):
+        script = CODE % (code["secret"], code.get("steps_later", 0), code["keep"])
+        events.append(event("prerequest", script))
     name = step.get("name") or operation["summary"]
-    return {"name": name, "request": made, "event": events, "response": []}
+    return {
+        "name": name,
+        "request": made,
+        "event": events,
+        "response": [],
+        # A cookie beside a token is refused: none is sent but what a step names.
+        "protocolProfileBehavior": {"disableCookies": True},
+    }
 
 
 def named(values: Mapping[str, str]) -> list[dict[str, str]]:
@@ -255,6 +286,8 @@ def looking(step: Step) -> str:
     if "repeat_at" in step:
         lines.append(REPEAT % (step["repeat_at"], TRIES_MAX))
     lines.append(f'pm.test("answers {status}", () => pm.response.to.have.status({status}));')
+    if "keep_cookie" in step:
+        lines.append(COOKIE % step["keep_cookie"])
     wanted = {**step.get("equal", {}), **dict.fromkeys(step.get("keep", {}).values())}
     if not wanted:
         return "\n".join(lines)
