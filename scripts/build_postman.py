@@ -59,8 +59,8 @@ function look(tries) {
   });
 }
 look(%d);"""
-# What an authenticator app shows (RFC 6238), now or some steps of 30 seconds later. Each code is good
-# once, and from one step before its own to one after.
+# What an authenticator app shows (RFC 6238), now or some steps of 30 seconds later. Each code is
+# good once, and from one step before its own to one after.
 CODE = """\
 const crypto = require("crypto-js");
 const secret = pm.collectionVariables.get("%s");

@@ -14,7 +14,7 @@ JsonObject = dict[str, Any]
 
 # The document, as the generator shall see it.
 
-_INSTANTS = re.compile(r".*_(at|since|until)|at|booked_(from|to)|timestamp")
+_INSTANTS = re.compile(r".*_(at|since|until)|at|(booked|counted)_(from|to)|timestamp")
 
 
 def prepared(document: JsonObject) -> JsonObject:
@@ -34,6 +34,8 @@ def prepared(document: JsonObject) -> JsonObject:
             for status, response in operation["responses"].items()
             if status.startswith("2")
         }
+        if is_for_cookies_alone(operation):
+            operation["security"] = []
     for name, schema in made["components"]["schemas"].items():
         if not name.endswith("Body"):
             _mark_instants(schema)
@@ -46,6 +48,12 @@ def operations(document: JsonObject) -> Iterator[JsonObject]:
     """Yield the operations of a document."""
     for methods in document["paths"].values():
         yield from (methods[method] for method in methods if method in METHODS)
+
+
+def is_for_cookies_alone(operation: JsonObject) -> bool:
+    """Whether an operation is the pages' own: a token is none of its ways, and is refused."""
+    ways = operation.get("security") or []
+    return ways != [] and all("sessionCookie" in way for way in ways)
 
 
 METHODS = ("get", "put", "post", "delete", "patch")

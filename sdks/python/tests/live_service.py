@@ -82,8 +82,18 @@ class LiveService:
 
     def verify(self) -> str:
         """Check all of its books, and return what `wallet verify` says."""
+        return self.command("verify")
+
+    def appoint(self, email: str, password: str) -> None:
+        """Make an administrator, as an operator does."""
+        name = ("--first-name", "Ada", "--last-name", "Operator")
+        self.command("create-admin", "--email", email, *name, given=f"{password}\n")
+
+    def command(self, *arguments: str, given: str = "") -> str:
+        """Run `wallet` beside the service, and return what it says; fail if it fails."""
         done = subprocess.run(
-            [sys.executable, "-m", "wallet", "verify"],
+            [sys.executable, "-m", "wallet", *arguments],
+            input=given,
             capture_output=True,
             text=True,
             timeout=60,

@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from sdks.python.tests.authenticator import code_of
 from sdks.python.tests.conftest import PASSWORD, client_of, new_name, sign_up
+from sdks.python.tests.cutting_proxy import CuttingProxy
 from sdks.python.tests.live_service import LiveService
 
-from wallet_sdk import AsyncWallet, NotLoggedIn, Tokens, Wallet, problems
+from wallet_sdk import AsyncWallet, NotLoggedIn, OutcomeUnknown, Tokens, Wallet, problems
 
 Stale = Callable[[Tokens | None], Tokens]
 
@@ -117,6 +119,70 @@ def test_a_wrong_password_is_told_as_what_it_is(service: LiveService) -> None:
         email = sign_up(wallet, new_name("dora"))
         with pytest.raises(problems.CredentialsInvalid):
             wallet.log_in(email, "a wrong password of some length")
+
+
+def with_second_factor(service: LiveService) -> tuple[Wallet, str, str, list[str]]:
+    """Return a client, its e-mail address, and the secret and recovery codes of its owner."""
+    wallet = client_of(service)
+    email = sign_up(wallet, new_name("otto"))
+    secret = wallet.second_factor.begin(password=PASSWORD).secret
+    return wallet, email, secret, wallet.second_factor.confirm(code_of(secret))
+
+
+def test_a_second_factor_is_asked_for_and_each_code_is_good_once(service: LiveService) -> None:
+    here, email, secret, recovery_codes = with_second_factor(service)
+    there = client_of(service)
+    with pytest.raises(problems.SecondFactorRequired):
+        there.log_in(email, PASSWORD)
+    with pytest.raises(problems.CredentialsInvalid):
+        there.log_in(email, "a wrong password of some length", otp=code_of(secret, 1))
+    there.log_in(email, PASSWORD, otp=code_of(secret, 1))
+    assert there.users.me().email == email
+    with pytest.raises(problems.SecondFactorWrong):
+        there.log_in(email, PASSWORD, otp=code_of(secret, 1))
+    # That was no log-in: the session from before goes on, and so does the one that began it all.
+    there.log_in(email, PASSWORD, otp=recovery_codes[0])
+    assert there.second_factor.state().recovery_codes_left == 9
+    assert here.users.me().email == email
+    with pytest.raises(problems.SecondFactorAlreadyOn):
+        here.second_factor.begin(password=PASSWORD)
+    with pytest.raises(problems.PasswordWrong):
+        here.second_factor.disable(password="not the password", otp=recovery_codes[1])
+    with pytest.raises(problems.OtpWrong):
+        here.second_factor.disable(password=PASSWORD, otp=recovery_codes[0])
+    here.second_factor.disable(password=PASSWORD, otp=recovery_codes[1])
+    client_of(service).log_in(email, PASSWORD)
+    with pytest.raises(problems.SecondFactorOff):
+        here.second_factor.replace_recovery_codes(password=PASSWORD, otp=recovery_codes[2])
+
+
+def test_turning_a_second_factor_on_ends_sessions_that_were_begun_without(
+    service: LiveService,
+) -> None:
+    here, there = client_of(service), client_of(service)
+    email = sign_up(here, new_name("olga"))
+    there.log_in(email, PASSWORD)
+    secret = here.second_factor.begin(password=PASSWORD).secret
+    here.second_factor.confirm(code_of(secret))
+    with pytest.raises(problems.RefreshTokenInvalid):
+        there.users.me()
+    assert here.users.me().email == email
+
+
+def test_a_code_whose_answer_is_lost_is_not_sent_again(service: LiveService) -> None:
+    """It is used up: sent once more it would be called wrong, and its owner would doubt the app."""
+    _, email, secret, _ = with_second_factor(service)
+    proxy = CuttingProxy(service.port, lambda request: b"/users/login" in request)
+    try:
+        with Wallet(proxy.url) as wallet:
+            otp = code_of(secret, 1)
+            with pytest.raises(OutcomeUnknown) as raised:
+                wallet.log_in(email, PASSWORD, otp=otp)
+            assert proxy.cuts == 1
+            assert otp not in repr(raised.value.operation)
+            assert PASSWORD not in repr(raised.value.operation)
+    finally:
+        proxy.close()
 
 
 def test_without_a_log_in_nothing_is_sent(service: LiveService) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from sdks.python.tests.authenticator import code_of
 
 from wallet_sdk import AsyncWallet, Money, Payment, Ready, models, problems
 from wallet_sdk._async.concurrency import sleep
@@ -35,8 +36,10 @@ async def tour(url: str, name: str, on_operation: OnOperation) -> None:
         await _live(anna)
         await _machines(anna, url)
         await _operations(anna, email)
+        await _second_factor(AsyncWallet(http=http), f"{name}_cleo@example.com", f"{name}_cleo")
         await _leave(ben)
         await _forgotten(anna, email, http)
+    await _page(url, seen, other)
 
 
 async def _arrive(wallet: AsyncWallet, email: str, handle: str) -> None:
@@ -227,6 +230,7 @@ async def _operations(anna: AsyncWallet, email: str) -> None:
     kind = await anna.operations.get_problem("insufficient-funds")
     assert kind.status == 422
     assert len(await anna.operations.list_signing_keys()) == 1
+    assert (await anna.operations.issue_live_ticket()).expires_in == 30
     tokens = await anna.operations.issue_token(
         body=models.IssueTokenBody(grant_type="password", username=email, password=NEW_PASSWORD)
     )
@@ -234,6 +238,47 @@ async def _operations(anna: AsyncWallet, email: str) -> None:
         body=models.RefreshBody(refresh_token=tokens.refresh_token)
     )
     assert renewed.refresh_token != tokens.refresh_token
+
+
+async def _second_factor(cleo: AsyncWallet, email: str, handle: str) -> None:
+    await _arrive(cleo, email, handle)
+    assert not (await cleo.second_factor.state()).enabled
+    begun = await cleo.second_factor.begin(password=PASSWORD)
+    assert begun.secret in begun.otpauth_uri
+    assert begun.secret not in repr(begun)
+    with pytest.raises(problems.OtpWrong):
+        await cleo.second_factor.confirm("not six digits")
+    codes = await cleo.second_factor.confirm(code_of(begun.secret))
+    state = await cleo.second_factor.state()
+    assert (state.enabled, state.recovery_codes_left) == (True, 10)
+    with pytest.raises(problems.SecondFactorRequired):
+        await cleo.log_in(email, PASSWORD)
+    await cleo.log_in(email, PASSWORD, otp=code_of(begun.secret, steps_later=1))
+    newer = await cleo.second_factor.replace_recovery_codes(password=PASSWORD, otp=codes[0])
+    with pytest.raises(problems.SecondFactorWrong):
+        await cleo.log_in(email, PASSWORD, otp=codes[1])
+    await cleo.second_factor.disable(password=PASSWORD, otp=newer[0])
+    assert (await cleo.second_factor.state()).enabled_at is None
+
+
+async def _page(url: str, seen: Callable[[httpx.Request], object], email: str) -> None:
+    """Do what the service's own pages do, with the headers and the cookie of a browser."""
+    async with httpx.AsyncClient(
+        base_url=url,
+        event_hooks={"request": [seen]},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    ) as browser:
+        page = AsyncWallet(http=browser)
+        begun = await page.operations.begin_browser_session(
+            body=models.LogInBody(email=email, password=PASSWORD)
+        )
+        # A jar gives the cookie to https alone.
+        browser.headers["Cookie"] = f"__Host-wallet={browser.cookies['__Host-wallet']}"
+        browser.headers["X-CSRF-Token"] = begun.csrf_token
+        assert (await page.operations.get_browser_session()).user.email == email
+        await page.operations.end_browser_session()
+        with pytest.raises(problems.SessionRevoked):
+            await page.operations.get_browser_session()
 
 
 async def _leave(ben: AsyncWallet) -> None:

@@ -30,8 +30,9 @@ class Operation(Generic[T]):
     parse: Callable[[httpx.Response], T] = field(repr=False)
     params: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    json: Any = None
-    form: Mapping[str, Any] | None = None
+    # Bodies have passwords and codes, and operations get into logs with `OutcomeUnknown`.
+    json: Any = field(default=None, repr=False)
+    form: Mapping[str, Any] | None = field(default=None, repr=False)
     authenticated: bool
     takes_key: bool
     harmless: bool = False

@@ -7,11 +7,13 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from wallet_sdk._arguments import given
 from wallet_sdk._async.history import AsyncProofs, AsyncStatements, AsyncTransactions
 from wallet_sdk._async.live import AsyncLive
 from wallet_sdk._async.machines import AsyncApiKeys, AsyncEvents, AsyncWebhooks
 from wallet_sdk._async.money import AsyncTransfers, AsyncWallets
 from wallet_sdk._async.people import AsyncSessions, AsyncUsers
+from wallet_sdk._async.second_factor import AsyncSecondFactor
 from wallet_sdk._async.session import AsyncSession
 from wallet_sdk._async.transport import AsyncTransport
 from wallet_sdk._generated.api.sessions import log_in, log_out
@@ -37,9 +39,9 @@ class AsyncWallet:
     callers; it opens connections as needed and keeps them. An
     `http` client of yours needs the `base_url` itself.
 
-    `users`, `sessions`, `wallets`, `transfers`, `transactions`, `statements`, `proofs`, `live`,
-    `events`, `webhooks` and `api_keys` are the API as people use it; `operations` has every
-    operation of the document as it stands.
+    `users`, `sessions`, `second_factor`, `wallets`, `transfers`, `transactions`, `statements`,
+    `proofs`, `live`, `events`, `webhooks` and `api_keys` are the API as people use it;
+    `operations` has every operation of the document as it stands.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class AsyncWallet:
         self._transport = transport
         self.users = AsyncUsers(transport)
         self.sessions = AsyncSessions(transport)
+        self.second_factor = AsyncSecondFactor(transport)
         self.wallets = AsyncWallets(transport)
         self.transfers = AsyncTransfers(transport)
         self.transactions = AsyncTransactions(transport)
@@ -113,10 +116,15 @@ class AsyncWallet:
         """The tokens as they are now, None before a log-in."""
         return self._transport.session.tokens
 
-    async def log_in(self, email: str, password: str) -> None:
-        """Begin a session. Raises `CredentialsInvalid`, `LogInDelayed`."""
-        operation = log_in.operation(body=LogInBody(email=email, password=password))
-        answer = await self.call(replace(operation, harmless=True))
+    async def log_in(self, email: str, password: str, *, otp: str | None = None) -> None:
+        """Begin a session; `otp` is six digits of the app, or a recovery code.
+
+        Raises `CredentialsInvalid`, `LogInDelayed`, `SecondFactorRequired` if the password is right
+        and a code is needed as well, `SecondFactorWrong`. A code is good once: if the answer to
+        it is lost this raises `OutcomeUnknown`, and the next log-in takes the next code.
+        """
+        body = LogInBody(email=email, password=password, otp=given(otp))
+        answer = await self.call(replace(log_in.operation(body=body), harmless=otp is None))
         self._transport.session.set_tokens(Tokens.of(answer))
 
     async def log_out(self) -> None:
