@@ -135,7 +135,7 @@ def operations_module(document: Document) -> str:
                 "method": method.upper(),
                 "path": path,
                 "keyed": keyed,
-                "authenticated": bool(operation.get("security", document.get("security"))),
+                "authenticated": takes_token(operation.get("security", document.get("security"))),
             }
         )
     lines = "".join(f"  {json.dumps(row)},\n" for row in rows)
@@ -145,6 +145,11 @@ def operations_module(document: Document) -> str:
         "/** The name of an operation in the API's document. */\n"
         'export type OperationId = (typeof OPERATIONS)[number]["id"];\n'
     )
+
+
+def takes_token(ways: list[Mapping[str, Any]] | None) -> bool:
+    """Tell whether an access token is a way in; what a cookie alone opens refuses one beside it."""
+    return any("sessionCookie" not in way for way in ways or ())
 
 
 def problems_module(document: Document) -> str:

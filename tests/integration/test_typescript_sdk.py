@@ -146,6 +146,7 @@ def test_operations_know_whether_they_take_a_key_and_a_token() -> None:
         "paths": {
             "/a": {"post": {"operationId": "doA", "parameters": [key], "security": [{"t": []}]}},
             "/b": {"get": {"operationId": "getB"}},
+            "/c": {"get": {"operationId": "getC", "security": [{"sessionCookie": []}]}},
         }
     }
     module = operations_module(document)
@@ -153,6 +154,8 @@ def test_operations_know_whether_they_take_a_key_and_a_token() -> None:
     ask = '{"id": "getB", "method": "GET", "path": "/b", "keyed": false, "authenticated": false}'
     assert pay in module
     assert ask in module
+    # What a cookie alone opens refuses a token beside it.
+    assert '"path": "/c", "keyed": false, "authenticated": false}' in module
 
 
 def test_each_code_becomes_a_class_with_the_facts_of_its_examples() -> None:

@@ -12,10 +12,16 @@ export interface Tokens {
   readonly expiresAt: number;
 }
 
-/** How to log in. */
+/**
+ * How to log in.
+ *
+ * `otp` is for who has a second factor: six digits of the app, or a recovery code. Each is good for
+ * one log-in; to stay logged in for longer than a session lasts, give a function that gets another.
+ */
 export interface Credentials {
   readonly email: string;
   readonly password: string;
+  readonly otp?: string | undefined;
 }
 
 /**
@@ -163,7 +169,21 @@ export class SessionAuthorization implements Authorization {
       const reason = cause === undefined ? "Nobody is logged in." : "The session has ended.";
       throw new NotLoggedInError(`${reason} Log in.`, { cause });
     }
-    return this.#requests.logIn(typeof given === "function" ? await given() : given);
+    if (typeof given === "function") return this.#requests.logIn(await given());
+    try {
+      const tokens = await this.#requests.logIn(given);
+      this.#codeUsed(given);
+      return tokens;
+    } catch (error) {
+      if (isInDoubt(error)) this.#codeUsed(given);
+      throw error;
+    }
+  }
+
+  /** Never send a code again that is used up: then the service says that one is needed. */
+  #codeUsed(given: Credentials): void {
+    if (this.#credentials !== given || given.otp === undefined) return;
+    this.#credentials = { email: given.email, password: given.password };
   }
 
   #take(tokens: Tokens | undefined): void {

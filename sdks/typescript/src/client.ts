@@ -14,6 +14,7 @@ import { Live } from "./live.js";
 import { ApiKeys } from "./namespaces/api_keys.js";
 import { Events } from "./namespaces/events.js";
 import { Proofs } from "./namespaces/proofs.js";
+import { SecondFactor } from "./namespaces/second_factor.js";
 import { loggedIn, refreshed, Sessions } from "./namespaces/sessions.js";
 import { Statements } from "./namespaces/statements.js";
 import { Transactions } from "./namespaces/transactions.js";
@@ -68,6 +69,7 @@ const BACKOFF: Backoff = { firstMs: 250, mostMs: 8_000 };
 export class Wallet {
   readonly users: Users;
   readonly sessions: Sessions;
+  readonly secondFactor: SecondFactor;
   readonly wallets: Wallets;
   readonly transfers: Transfers;
   readonly transactions: Transactions;
@@ -116,6 +118,7 @@ export class Wallet {
     const api: Api = new Api(this.raw, transport);
     this.users = new Users(api, session);
     this.sessions = new Sessions(api, session);
+    this.secondFactor = new SecondFactor(api);
     this.wallets = new Wallets(api);
     this.transfers = new Transfers(api);
     this.transactions = new Transactions(api);

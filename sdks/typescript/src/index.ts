@@ -28,6 +28,7 @@ export { exponentOf, Money, MINOR_UNITS_MAX, type CurrencyCode } from "./money.j
 export { ApiKeys } from "./namespaces/api_keys.js";
 export { Events } from "./namespaces/events.js";
 export { Proofs } from "./namespaces/proofs.js";
+export { SecondFactor } from "./namespaces/second_factor.js";
 export { Sessions } from "./namespaces/sessions.js";
 export { Statements } from "./namespaces/statements.js";
 export { Transactions, type ListOptions } from "./namespaces/transactions.js";

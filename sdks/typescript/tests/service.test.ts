@@ -22,7 +22,9 @@ import {
   type WebhookMessage,
 } from "wallet-sdk";
 
+import { codeOf } from "./support/authenticator.js";
 import { PASSWORD, Service } from "./support/service.js";
+import { aDayOfStaff } from "./support/staff.js";
 
 const called = new Set<string>();
 const onAttempt = ({ operationId, status }: Attempt): void => {
@@ -122,6 +124,33 @@ test("sessions are listed, ended one by one, and logged out of", async () => {
   assert.notEqual(later.sessions.tokens?.refreshToken, tokens.refreshToken);
   await later.sessions.logOut();
   await assert.rejects(laptop.users.me(), /session has ended/);
+});
+
+test("a second factor is set up, asked for, and taken off; each code is good once", async () => {
+  const otto = await service.person("otto", { onAttempt });
+  const credentials = { email: "otto@example.com", password: PASSWORD };
+  assert.equal((await otto.secondFactor.state()).enabled, false);
+  const begun = await otto.secondFactor.begin(PASSWORD);
+  assert.match(begun.otpauth_uri, /^otpauth:\/\/totp\//);
+  const codes = await otto.secondFactor.confirm(codeOf(begun.secret));
+  assert.equal(codes.length, 10);
+
+  const phone = new Wallet({ baseUrl: service.url, onAttempt });
+  const alone = phone.sessions.logIn(credentials);
+  await assert.rejects(alone, (error) => isProblem(error, "second-factor-required"));
+  const otp = codeOf(begun.secret, 1);
+  await phone.sessions.logIn({ ...credentials, otp });
+  assert.equal((await phone.users.me()).handle, "otto");
+  const again = phone.sessions.logIn({ ...credentials, otp });
+  await assert.rejects(again, (error) => isProblem(error, "second-factor-wrong"));
+
+  const proof = { password: PASSWORD, otp: codes[0] ?? "" };
+  const newer = await phone.secondFactor.replaceRecoveryCodes(proof);
+  const used = phone.secondFactor.disable(proof);
+  await assert.rejects(used, (error) => isProblem(error, "otp-wrong"));
+  assert.equal((await phone.secondFactor.state()).recovery_codes_left, 10);
+  await phone.secondFactor.disable({ ...proof, otp: newer[0] ?? "" });
+  await new Wallet({ baseUrl: service.url, onAttempt }).sessions.logIn(credentials);
 });
 
 test("money comes in, is sent, and both sides see it", async () => {
@@ -425,9 +454,34 @@ test("what no namespace has is called through the raw client", async () => {
   assert.equal(token.data?.token_type, "Bearer");
 });
 
-test("every operation of the document was called, but those for staff alone", () => {
-  const missing = OPERATIONS.filter(({ path }) => !path.startsWith("/admin/"))
-    .map(({ id }) => id)
-    .filter((id) => !called.has(id));
+test("what the service's own pages do is done without a token, as a browser does it", async () => {
+  let cookie: string | undefined;
+  const browser: typeof fetch = async (address, given) => {
+    const headers = new Headers(given?.headers);
+    headers.set("Sec-Fetch-Site", "same-origin");
+    if (cookie !== undefined) headers.set("Cookie", cookie);
+    const response = await fetch(address, { ...given, headers });
+    cookie = response.headers.getSetCookie()[0]?.split(";")[0] ?? cookie;
+    return response;
+  };
+  // It has a session besides, whose token would be refused beside the cookie.
+  const page = await service.person("paula", { onAttempt, fetch: browser });
+  const body = { email: "paula@example.com", password: PASSWORD };
+  const begun = await page.raw.POST("/session", { body });
+  assert.equal(begun.data?.user.handle, "paula");
+  const found = await page.raw.GET("/session");
+  assert.equal(found.data?.csrf_token, begun.data?.csrf_token);
+  const headers = { "X-CSRF-Token": found.data?.csrf_token ?? "" };
+  const ended = await page.raw.DELETE("/session", { headers });
+  assert.equal(ended.response.status, 204);
+  assert.equal((await page.raw.GET("/session")).response.status, 401);
+  const ticket = await alice.raw.POST("/live/tickets");
+  assert.equal(ticket.data?.expires_in, 30);
+});
+
+test("staff look around, freeze, refund and correct", () => aDayOfStaff(service, onAttempt));
+
+test("every operation of the document was called", () => {
+  const missing = OPERATIONS.map(({ id }) => id).filter((id) => !called.has(id));
   assert.deepEqual(missing, []);
 });

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import {
   ConnectionError,
+  isProblem,
   NotLoggedInError,
   ProblemError,
   Wallet,
@@ -133,6 +134,36 @@ test("with credentials the first request logs in, once for all", async (t) => {
   const asked = await scripted(t, { credentials: () => Promise.resolve(CREDENTIALS) });
   await asked.wallet.users.me();
   assert.equal(asked.rotating.logIns, 1);
+});
+
+test("a code is sent once, and asked for again when the next log-in needs one", async (t) => {
+  const codes: (string | undefined)[] = [];
+  const rotating = new Rotating();
+  const answering: Answering = (request, response) => {
+    if (!request.body.includes("password")) return rotating.answering(request, response);
+    const { otp } = JSON.parse(request.body) as { otp?: string };
+    codes.push(otp);
+    if (otp === undefined) return problem(401, "second-factor-required")(request, response);
+    return rotating.answering(request, response);
+  };
+  const server = await ScriptedServer.started(answering);
+  t.after(() => server.stop());
+  const credentials = { ...CREDENTIALS, otp: "492039" };
+  const wallet = new Wallet({ baseUrl: server.url, credentials });
+  await wallet.users.me();
+  rotating.isRevoked = true;
+  const later = wallet.users.me();
+  await assert.rejects(later, (error) => isProblem(error, "second-factor-required"));
+  assert.deepEqual(codes, ["492039", undefined]);
+
+  rotating.isRevoked = false;
+  const app = ["111111", "222222"];
+  const asked = async () => ({ ...CREDENTIALS, otp: app.shift() });
+  const patient = new Wallet({ baseUrl: server.url, credentials: asked });
+  await patient.users.me();
+  rotating.isRevoked = true;
+  await patient.users.me();
+  assert.deepEqual(codes.slice(2), ["111111", "222222"]);
 });
 
 test("a session that was ended elsewhere begins anew with credentials, else says so", async (t) => {

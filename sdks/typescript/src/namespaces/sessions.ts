@@ -22,7 +22,9 @@ export class Sessions {
 
   /**
    * Log in; every request from then on is yours, and tokens renew themselves. The password is not
-   * kept. Rejects with `credentials-invalid`, or `log-in-delayed` after too many failures.
+   * kept. Rejects with `credentials-invalid`, or `log-in-delayed` after too many failures; with
+   * `second-factor-required` if the password is right and an `otp` is needed as well, and with
+   * `second-factor-wrong`. A code is good once: if the answer is lost, take the next one.
    */
   async logIn(credentials: Credentials, options?: RequestOptions): Promise<Tokens> {
     const session = this.#required();
@@ -68,7 +70,8 @@ export async function loggedIn(
   credentials: Credentials,
   options?: Sending,
 ): Promise<Tokens> {
-  const body = { email: credentials.email, password: credentials.password };
+  const { email, password, otp } = credentials;
+  const body = { email, password, ...(otp === undefined ? {} : { otp }) };
   const began = Date.now();
   return tokensOf(
     await answer(api.raw.POST("/users/login", { body, ...api.with(options) })),

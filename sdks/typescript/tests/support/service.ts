@@ -1,6 +1,7 @@
 /** A wallet service of its own, as a process that can be killed. */
 
-import { spawn, type ChildProcess } from "node:child_process";
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -54,21 +55,38 @@ export class Service {
   async start(): Promise<void> {
     const [command = "", ...before] = COMMAND;
     const log = openSync(join(this.#directory, "log"), "a");
-    const kept = Object.entries(process.env).filter(
-      ([name]) => !name.startsWith("WALLET_") && !name.startsWith("PROMETHEUS_"),
-    );
     this.#process = spawn(command, [...before, "serve", "--port", String(this.#port)], {
       cwd: this.#directory,
-      env: {
-        ...Object.fromEntries(kept),
-        WALLET_DATA_DIRECTORY: join(this.#directory, "data"),
-        WALLET_SIGN_UP_LIMIT: "1000",
-        WALLET_LOG_IN_LIMIT: "1000",
-        ...this.#settings,
-      },
+      env: this.#environment(),
       stdio: ["ignore", log, log],
     });
     await this.#ready();
+  }
+
+  /** Make an administrator, as an operator does: by the command line, beside the service. */
+  appoint(email: string): void {
+    const [command = "", ...before] = COMMAND;
+    const name = ["--first-name", "Ada", "--last-name", "Operator"];
+    const done = spawnSync(command, [...before, "create-admin", "--email", email, ...name], {
+      cwd: this.#directory,
+      env: this.#environment(),
+      input: `${PASSWORD}\n`,
+      encoding: "utf8",
+    });
+    assert.equal(done.status, 0, done.stderr);
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const kept = Object.entries(process.env).filter(
+      ([name]) => !name.startsWith("WALLET_") && !name.startsWith("PROMETHEUS_"),
+    );
+    return {
+      ...Object.fromEntries(kept),
+      WALLET_DATA_DIRECTORY: join(this.#directory, "data"),
+      WALLET_SIGN_UP_LIMIT: "1000",
+      WALLET_LOG_IN_LIMIT: "1000",
+      ...this.#settings,
+    };
   }
 
   async #ready(): Promise<void> {
