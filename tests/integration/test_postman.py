@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,11 @@ import pytest
 from scripts.build_assets import BuildError
 from scripts.build_postman import COLLECTION, DOCUMENT, STEPS, build, chained, sent
 from tests.conftest import reachable_directory
-from tests.integration.serving import serving
+from tests.integration.serving import clean_environment, serving
+
+STAFF = {"staff_email": "ada@example.com", "second_staff_email": "max@example.com"}
+STAFF_PASSWORD = "four grey owls under the eaves"
+NAME = ("--first-name", "Ada", "--last-name", "Operator")
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -41,6 +47,20 @@ def receiver() -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def appoint(directory: Path, email: str) -> None:
+    """Make an administrator, as an operator does beside a running service."""
+    subprocess.run(
+        [sys.executable, "-m", "wallet", "create-admin", "--email", email, *NAME],
+        input=f"{STAFF_PASSWORD}\n",
+        text=True,
+        cwd=directory,
+        env=clean_environment(WALLET_DATA_DIRECTORY=str(directory)),
+        timeout=60,
+        check=True,
+        capture_output=True,
+    )
 
 
 def told() -> dict[str, Any]:
@@ -86,7 +106,12 @@ def test_newman_runs_the_whole_collection_against_a_live_service() -> None:
         serving(directory, environment={"WALLET_DATA_DIRECTORY": str(directory)}) as service,
         receiver() as hooks,
     ):
-        done = sent(service.url, hooks)
+        for email in STAFF.values():
+            appoint(directory, email)
+        environment = {**STAFF, "staff_password": STAFF_PASSWORD, "receiver_url": hooks}
+        done = sent(service.url, environment)
+        again = sent(service.url, environment)
+        without_staff = sent(service.url, {"receiver_url": hooks})
     print(done.stdout[-3000:])
     if where := os.environ.get("WALLET_TRANSCRIPTS"):
         (Path(where) / "newman.txt").write_text(steady(done.stdout, service.url))
@@ -99,3 +124,7 @@ def test_newman_runs_the_whole_collection_against_a_live_service() -> None:
     )
     assert failed == 0
     assert executed >= requests
+    assert again.returncode == 0, again.stdout[-12_000:]
+    assert without_staff.returncode == 0, without_staff.stdout[-12_000:]
+    assert "/admin/overview" in again.stdout
+    assert "/admin/" not in without_staff.stdout
