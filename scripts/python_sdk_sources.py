@@ -25,6 +25,7 @@ def prepared(document: JsonObject) -> JsonObject:
     be asked for in the next request. The examples are left out: they are for people.
     """
     made: JsonObject = json.loads(json.dumps(document))
+    made["components"].pop("examples", None)
     for operation in operations(made):
         for response in operation["responses"].values():
             if "text/event-stream" in response.get("content", {}):
@@ -161,9 +162,17 @@ def _problem_kinds(document: JsonObject) -> dict[str, tuple[int, str]]:
             content = response.get("content", {}).get("application/problem+json", {})
             for code, example in content.get("examples", {}).items():
                 # Several examples of one code have names such as `validation-failed-2`.
-                value = example["value"]
+                value = _resolved(document, example)["value"]
                 kinds[str(value.get("code", code))] = (int(status), str(value["title"]))
     return kinds
+
+
+def _resolved(document: JsonObject, example: JsonObject) -> JsonObject:
+    """Return an example, which may stand among the document's shared ones."""
+    if "$ref" not in example:
+        return example
+    found: JsonObject = document["components"]["examples"][example["$ref"].rsplit("/", 1)[1]]
+    return found
 
 
 def _facts(document: JsonObject) -> dict[str, dict[str, str]]:
