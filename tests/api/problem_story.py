@@ -171,8 +171,8 @@ async def profiles(
 
 async def api_keys(said: Answers, client: httpx.AsyncClient, anna: Person) -> None:
     wanted: dict[str, Any] = {"name": "Till", "scopes": ["wallets:read"]}
-    soon = (datetime.now(UTC) + timedelta(seconds=1.2)).isoformat()
-    expiring = await make_key(anna, "wallets:read", expires_at=soon)
+    soon = datetime.now(UTC) + timedelta(seconds=1.2)
+    expiring = await make_key(anna, "wallets:read", expires_at=soon.isoformat())
     past = wanted | {"expires_at": "2026-01-01T00:00:00Z"}
     said.keep("api-key-expiry-invalid", await anna.post("/api-keys", past))
     rule = {"currency": "USD", "budget": 100}
@@ -190,7 +190,7 @@ async def api_keys(said: Answers, client: httpx.AsyncClient, anna: Person) -> No
     while (made := await anna.post("/api-keys", wanted)).is_success:
         pass
     said.keep("api-key-limit-reached", made)
-    await asyncio.sleep(1)
+    await asyncio.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()) + 0.05)
     said.keep("api-key-expired", await by_key(anna, expiring).get("/wallets"))
     said.keep("api-key-not-live", await anna.post(f"/api-keys/{expiring['id']}/rotate", {}))
 

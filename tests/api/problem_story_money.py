@@ -1,5 +1,6 @@
 """The problems of money and of staff, brought about by requests; see `problem_story.py`."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -75,8 +76,9 @@ async def looking_back(said: Answers, cleo: Person) -> None:
     said.keep("months-invalid", await cleo.get(f"{wallet}/insights?{backwards}"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("wallet.application.statements.LINES_MAX", 2)
-        ever = "booked_from=2026-01-01&booked_to=2027-01-01"
-        said.keep("statement-too-long", await cleo.get(f"{wallet}/statement?{ever}"))
+        today, days = datetime.now(UTC).date(), timedelta(days=2)
+        lately = f"booked_from={today - days}&booked_to={today + days}"
+        said.keep("statement-too-long", await cleo.get(f"{wallet}/statement?{lately}"))
     said.keep("transaction-not-found", await cleo.get(f"/transactions/{UNKNOWN_ID}"))
     said.keep("checkpoint-not-found", await cleo.get("/proofs/checkpoints/999999"))
     backwards = "first=2&second=1"

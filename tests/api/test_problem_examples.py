@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.api.problem_story_outages import every_problem
 from tests.api.stand_ins import StandIns
 from tests.api.test_examples import shape
@@ -18,6 +19,7 @@ from tests.conftest import Database
 from wallet.bootstrap import openapi_document
 
 COMMITTED = Path(__file__).parents[2] / "src" / "wallet" / "api" / "problem_examples.json"
+RECORDING = "WALLET_RECORD_EXAMPLES" in os.environ
 # What no request brings about, and why.
 UNRECORDED = {
     "email-invalid": "the field of the body refuses such an address first: validation-failed",
@@ -36,7 +38,7 @@ async def test_every_problem_that_the_document_shows_is_answered_again(
     said = await every_problem(database, tmp_path)
     assert said.wrong == []
     now = recorded(said.found)
-    if os.environ.get("WALLET_RECORD_EXAMPLES"):
+    if RECORDING:
         COMMITTED.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n")
     committed = json.loads(COMMITTED.read_text())
     assert committed.keys() == now.keys(), "run `make examples`"
@@ -44,6 +46,7 @@ async def test_every_problem_that_the_document_shows_is_answered_again(
         assert set(shape(body)) == set(shape(now[code])), code
 
 
+@pytest.mark.skipif(RECORDING, reason="the routes have read what was recorded before")
 def test_every_code_of_the_document_is_shown_by_a_recorded_problem() -> None:
     document = openapi_document()
     committed = json.loads(COMMITTED.read_text())
