@@ -50,7 +50,7 @@ async def paying(said: Answers, cleo: Person) -> None:
 
 async def spending(said: Answers, cleo: Person) -> None:
     path, body = "/wallets/transfer", {"to_handle": "dan", "amount": 60}
-    till = await spender(cleo, 100)
+    till = await spender(cleo, 100, interval="day")
     await till.post(path, body)
     said.keep("spending-budget-exceeded", await till.post(path, body))
     small = await spender(cleo, 100, per_payment_max=50)

@@ -57,7 +57,14 @@ def share_problems(document: dict[str, Any]) -> None:
                 for code, example in content.get("examples", {}).items():
                     if shared.setdefault(code, example) == example:
                         content["examples"][code] = {"$ref": f"{EXAMPLES}{code}"}
+    for code, example in shared.items():
+        example["value"] = _with_nulls(example["value"], recorded_problems().get(code))
     document["components"]["examples"] = dict(sorted(shared.items()))
+
+
+def _with_nulls(shown: dict[str, Any], whole: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a recorded problem as it was recorded; FastAPI has dropped its nulls."""
+    return shown if whole is None else {**whole, "status": shown["status"]}
 
 
 def complete_examples(schemas: Schemas) -> None:
