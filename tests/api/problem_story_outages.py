@@ -25,6 +25,10 @@ from tests.api.test_security_edge import crash
 from tests.conftest import Database, Service, running_service, settings_of
 from tests.nemesis.proxy import Fault, Proxy, port_of
 
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 STRICT = {
     "require_idempotency_key": True,
     "sealing": False,
@@ -67,10 +71,10 @@ async def leaving(said: Answers, client: httpx.AsyncClient, service: Service) ->
                 "DELETE", "/users/me", json={"password": PASSWORD}, headers=lea.headers
             )
             going = asyncio.create_task(gone)
-            await asyncio.sleep(0.35)
+            await waiting(connection, 1)
             body = {"url": "http://127.0.0.1:9099/hooks"}
             doing = asyncio.create_task(lea.post("/webhook-endpoints", body))
-            await asyncio.sleep(0.15)
+            await waiting(connection, 2)
     finally:
         await connection.close()
     left, answer = await going, await doing
@@ -100,6 +104,13 @@ async def at_the_port(said: Answers, client: httpx.AsyncClient, service: Service
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(service.app.state.use_cases.live, "_streams_max", 0)
         said.keep("streams-exhausted", await gil.get("/live/events"))
+
+
+async def waiting(connection: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
+    """Return when so many of the database's sessions wait for a lock."""
+    async with asyncio.timeout(5):
+        while await connection.fetchval(WAITING) < count:
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
