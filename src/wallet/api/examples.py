@@ -2,10 +2,11 @@
 
 Answers are shown as the service gave them, problems too (`examples.json`, `problem_examples.json`,
 written by `make examples`). A problem stands in the document once, and operations refer to it:
-most of them share most of theirs. Examples of
-schemas come from beside the schemas; FastAPI drops every null when it writes the document, which
-is right for schemas and wrong for examples: an answer of ours shows `"note": null`, and an example
-without it is none of that schema. They are put back here.
+most of them share most of theirs.
+
+Examples of schemas come from beside the schemas; FastAPI drops every null when it writes the
+document, which is right for schemas and wrong for examples: an answer of ours shows `"note": null`,
+and an example without it is none of that schema. They are put back here.
 """
 
 import json
