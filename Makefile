@@ -115,7 +115,7 @@ openapi: $(VENV)/.installed ## Write openapi.json, the document that clients are
 	$(BIN)/wallet openapi > openapi.json.draft && mv openapi.json.draft openapi.json
 
 examples: $(VENV)/.installed-dev ## Ask the service everything anew; the document shows what it answers
-	WALLET_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/api/test_examples.py
+	WALLET_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/api/test_examples.py tests/api/test_problem_examples.py
 	$(MAKE) openapi
 
 openapi-lint: $(VENV)/.installed-dev ## Look over openapi.json with redocly's strict rules

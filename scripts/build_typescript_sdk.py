@@ -177,7 +177,8 @@ def problem_kinds(document: Document) -> dict[str, list[Document]]:
     for _, _, operation in operations(document):
         for response in operation["responses"].values():
             content = _resolved(document, response).get("content", {}).get(PROBLEM, {})
-            examples = [e.get("value", {}) for e in content.get("examples", {}).values()]
+            named = content.get("examples", {}).values()
+            examples = [_resolved(document, example).get("value", {}) for example in named]
             for example in (*examples, content.get("example", {})):
                 if "code" in example:
                     kinds.setdefault(example["code"], []).append(example)

@@ -25,6 +25,7 @@ def prepared(document: JsonObject) -> JsonObject:
     be asked for in the next request. The examples are left out: they are for people.
     """
     made: JsonObject = json.loads(json.dumps(document))
+    made["components"].pop("examples", None)
     for operation in operations(made):
         for response in operation["responses"].values():
             if "text/event-stream" in response.get("content", {}):
@@ -108,8 +109,7 @@ _TYPES = {bool: "bool", int: "int", str: "str", float: "float"}
 def problems_module(document: JsonObject) -> str:
     """Return the module of exceptions: one class per code, one property per fact.
 
-    Which facts a problem has is learned from the document's examples, of problems and of refusals
-    inside of answers.
+    Which facts a problem has is learned from the document's examples, which the service answered.
     """
     kinds, facts = _problem_kinds(document), _facts(document)
     classes = []
@@ -163,41 +163,42 @@ def _problem_class(code: str, status: int, title: str, facts: Mapping[str, str])
 
 
 def _problem_kinds(document: JsonObject) -> dict[str, tuple[int, str]]:
-    kinds = {}
-    for operation in operations(document):
-        for status, response in operation["responses"].items():
-            content = response.get("content", {}).get("application/problem+json", {})
-            for code, example in content.get("examples", {}).items():
-                # Several examples of one code have names such as `validation-failed-2`.
-                value = example["value"]
-                kinds[str(value.get("code", code))] = (int(status), str(value["title"]))
-    return kinds
+    return {
+        str(example["code"]): (status, str(example["title"]))
+        for status, example in _examples(document)
+    }
 
 
 def _facts(document: JsonObject) -> dict[str, dict[str, str]]:
-    """Return the facts of each code with their types, from all examples that name it."""
+    """Return the facts of each code with their types, from all problems that are shown of it."""
     found: dict[str, dict[str, str]] = {}
-    for example in _objects(document):
-        code, title = example.get("code"), example.get("title")
-        if not isinstance(code, str) or not isinstance(title, str) or "description" in example:
-            continue
+    for _, example in _examples(document):
+        types = found.setdefault(example["code"], {})
         for name, value in example.items():
             if name in _FIELDS or not name.isidentifier() or keyword.iskeyword(name):
                 continue
-            types = found.setdefault(code, {})
             type_ = _TYPES.get(type(value), "Any")
             types[name] = type_ if types.get(name, type_) == type_ else "Any"
     return found
 
 
-def _objects(part: Any) -> Iterator[JsonObject]:
-    if isinstance(part, dict):
-        yield part
-        for item in part.values():
-            yield from _objects(item)
-    elif isinstance(part, list):
-        for item in part:
-            yield from _objects(item)
+def _examples(document: JsonObject) -> Iterator[tuple[int, JsonObject]]:
+    """Yield the problems that operations show, each with its status there."""
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            content = response.get("content", {}).get("application/problem+json", {})
+            for code, example in content.get("examples", {}).items():
+                value = _resolved(document, example)["value"]
+                # Several examples of one code have names such as `validation-failed-2`.
+                yield int(status), {"code": code, **value}
+
+
+def _resolved(document: JsonObject, example: JsonObject) -> JsonObject:
+    """Return an example, which may stand among those that operations share."""
+    if "$ref" not in example:
+        return example
+    found: JsonObject = document["components"]["examples"][example["$ref"].rsplit("/", 1)[1]]
+    return found
 
 
 def _class_name(code: str) -> str:

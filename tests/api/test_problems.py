@@ -12,6 +12,7 @@ from slowapi.errors import RateLimitExceeded
 from slowapi.wrappers import LimitGroup
 from starlette.exceptions import HTTPException
 
+from wallet.api.examples import share_problems
 from wallet.api.problems import (
     ERROR_STATUS,
     BodyTooLarge,
@@ -336,3 +337,34 @@ def test_the_openapi_document_knows_problems_and_no_error_of_fastapis_own() -> N
     query = document["paths"]["/payments"]["get"]["responses"]["422"]["content"]
     assert list(query) == ["application/problem+json"]
     assert list(query["application/problem+json"]["examples"]) == ["validation-failed"]
+
+
+def test_a_problem_that_differs_from_the_one_that_operations_share_stays_where_it_is() -> None:
+    def shown(*statuses: int) -> dict[str, Any]:
+        return {
+            f"/{status}": {
+                "get": {
+                    "responses": {
+                        str(status): {
+                            "content": {
+                                "application/problem+json": {
+                                    "examples": {"odd": {"value": {"status": status}}}
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            for status in statuses
+        }
+
+    document: dict[str, Any] = {"components": {}, "paths": shown(404, 409)}
+    share_problems(document)
+    assert document["components"]["examples"] == {"odd": {"value": {"status": 404}}}
+    examples = [
+        document["paths"][f"/{status}"]["get"]["responses"][str(status)]["content"][
+            "application/problem+json"
+        ]["examples"]["odd"]
+        for status in (404, 409)
+    ]
+    assert examples == [{"$ref": "#/components/examples/odd"}, {"value": {"status": 409}}]

@@ -1,9 +1,12 @@
 """The examples of the document.
 
-Answers are shown as the service gave them (`examples.json`, written by `make examples`). Examples
-of schemas come from beside the schemas; FastAPI drops every null when it writes the document, which
-is right for schemas and wrong for examples: an answer of ours shows `"note": null`, and an example
-without it is none of that schema. They are put back here.
+Answers are shown as the service gave them, problems too (`examples.json`, `problem_examples.json`,
+written by `make examples`). A problem stands in the document once, and operations refer to it:
+most of them share most of theirs.
+
+Examples of schemas come from beside the schemas; FastAPI drops every null when it writes the
+document, which is right for schemas and wrong for examples: an answer of ours shows `"note": null`,
+and an example without it is none of that schema. They are put back here.
 """
 
 import json
@@ -14,14 +17,24 @@ from typing import Any
 
 Schemas = Mapping[str, dict[str, Any]]
 REFERENCE = "#/components/schemas/"
+EXAMPLES = "#/components/examples/"
+PROBLEM = "application/problem+json"
 
 
 @cache
 def recorded() -> Mapping[str, Mapping[str, Any]]:
     """Return operation id → status → the answer that was recorded."""
-    found: dict[str, dict[str, Any]] = json.loads(
-        files("wallet.api").joinpath("examples.json").read_text()
-    )
+    return _read("examples.json")
+
+
+@cache
+def recorded_problems() -> Mapping[str, Mapping[str, Any]]:
+    """Return code → the problem that was recorded."""
+    return _read("problem_examples.json")
+
+
+def _read(name: str) -> Mapping[str, Mapping[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(files("wallet.api").joinpath(name).read_text())
     return found
 
 
@@ -30,6 +43,29 @@ def show_recorded(operation: dict[str, Any]) -> None:
     for status, value in recorded().get(operation["operationId"], {}).items():
         content = operation["responses"][status]["content"]["application/json"]
         content["example"] = value
+
+
+def share_problems(document: dict[str, Any]) -> None:
+    """Move the examples of problems to `components`, each once, and let operations refer to it.
+
+    One that differs from the first of its code (in its status, say) stays where it is.
+    """
+    shared: dict[str, Any] = {}
+    for operations in document.get("paths", {}).values():
+        for operation in operations.values():
+            for response in operation.get("responses", {}).values():
+                content = response.get("content", {}).get(PROBLEM, {})
+                for code, example in content.get("examples", {}).items():
+                    if shared.setdefault(code, example) == example:
+                        content["examples"][code] = {"$ref": f"{EXAMPLES}{code}"}
+    for code, example in shared.items():
+        example["value"] = _with_nulls(example["value"], recorded_problems().get(code))
+    document["components"]["examples"] = dict(sorted(shared.items()))
+
+
+def _with_nulls(shown: dict[str, Any], whole: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a recorded problem as it was recorded; FastAPI has dropped its nulls."""
+    return shown if whole is None else {**whole, "status": shown["status"]}
 
 
 def complete_examples(schemas: Schemas) -> None:

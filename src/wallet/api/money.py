@@ -8,10 +8,13 @@ from wallet.api.problems import ValidationFailed
 from wallet.api.throughput import ThroughputExceeded
 from wallet.application.unit_of_work import Interrupted
 from wallet.domain.accounts import BalanceLimitExceeded, WalletClosed, WalletFrozen
+from wallet.domain.api_keys import ApiKeyInvalid
 from wallet.domain.errors import DeadlineExceeded, OutcomeUnknown, Overloaded, Unauthenticated
 from wallet.domain.ledger import IdempotencyKeyReused
 from wallet.domain.money import UnknownCurrency
 from wallet.domain.safe_mode import SafeModeOn
+from wallet.domain.sessions import SessionRevoked, TokenExpired, TokenInvalid
+from wallet.domain.spending import ApiKeyExpired, ApiKeyRevoked
 from wallet.domain.wallets import WalletNotFound
 
 BALANCE_EXAMPLE: JsonObject = {
@@ -23,7 +26,20 @@ BALANCE_EXAMPLE: JsonObject = {
     "version": 2,
     "display": "75.00 USD",
 }
-SIGNED_IN = (Unauthenticated, ThroughputExceeded, Interrupted, Overloaded, DeadlineExceeded)
+SIGNED_IN = (
+    Unauthenticated,
+    TokenInvalid,
+    TokenExpired,
+    SessionRevoked,
+    ApiKeyInvalid,
+    ApiKeyExpired,
+    ApiKeyRevoked,
+    ThroughputExceeded,
+    Interrupted,
+    Overloaded,
+    DeadlineExceeded,
+)
+"""What any operation may answer that needs somebody, whatever they show."""
 MONEY = (
     *SIGNED_IN,
     ValidationFailed,

@@ -72,10 +72,12 @@ RATE_LIMIT_HEADERS: dict[str, Any] = {
     "RateLimit": {"schema": {"type": "string"}, "description": "What is left, and for how long."},
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": "How much there is."},
 }
+REQUEST_ID = "X-Request-ID"
 REQUEST_ID_HEADER: dict[str, Any] = {
     "schema": {"type": "string"},
     "description": "Names this request in our logs; send your own or take ours.",
 }
+HEADERS = "#/components/headers/"
 
 
 def install_openapi(app: FastAPI, *, password_grant: bool) -> None:
@@ -123,17 +125,15 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
             complete_problems(responses, added)
             for response in responses.values():
                 limits = RATE_LIMIT_HEADERS if "security" in operation else {}
-                response["headers"] = {
-                    **response.get("headers", {}),
-                    **limits,
-                    "X-Request-ID": REQUEST_ID_HEADER,
-                }
+                shared = {name: {"$ref": f"{HEADERS}{name}"} for name in (*limits, REQUEST_ID)}
+                response["headers"] = {**response.get("headers", {}), **shared}
             if "security" in operation:
                 document_access(operation)
             show_recorded(operation)
             # Said of those that want nobody, too.
             operation.setdefault("security", [])
             operation["responses"] = dict(sorted(responses.items()))
+    document["components"]["headers"] = RATE_LIMIT_HEADERS | {REQUEST_ID: REQUEST_ID_HEADER}
     document["components"]["securitySchemes"][SCHEME_NAME] = scheme()
     document = complete_openapi(document)
     complete_examples(document["components"]["schemas"])

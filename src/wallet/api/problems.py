@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from slowapi.errors import RateLimitExceeded
 from starlette.exceptions import HTTPException
 
+from wallet.api.examples import recorded_problems, share_problems
 from wallet.domain.api_keys import InsufficientScope
 from wallet.domain.errors import (
     Conflict,
@@ -409,6 +410,7 @@ def complete_openapi(document: dict[str, Any]) -> dict[str, Any]:
             responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
             if "HTTPValidationError" in str(responses.get("422", "")):
                 responses["422"] = problem_responses(ValidationFailed)[422]
+    share_problems(document)
     return document
 
 
@@ -423,8 +425,9 @@ def _response(status: int) -> dict[str, Any]:
 
 
 def _example(error_class: type[WalletError], status: int) -> dict[str, Any]:
+    """Return the problem that the service answered once; for what is not recorded, a plain one."""
     title = error_class.title()
-    value: dict[str, Any] = {
+    plain: dict[str, Any] = {
         "type": f"/problems/{error_class.code}",
         "title": title,
         "status": status,
@@ -433,8 +436,5 @@ def _example(error_class: type[WalletError], status: int) -> dict[str, Any]:
         "code": error_class.code,
         "request_id": "5f0c2a9be1d84c7396a1b2c3",
     }
-    if issubclass(error_class, ValidationFailed):
-        value["errors"] = [
-            {"field": "amount", "message": "Field required.", "code": "missing"},
-        ]
-    return {"summary": title, "value": value}
+    value = {**recorded_problems().get(error_class.code, plain), "status": status}
+    return {"summary": value["title"], "value": value}

@@ -28,13 +28,12 @@ from wallet.application.unit_of_work import Interrupted
 from wallet.domain.errors import OutcomeUnknown, Overloaded
 from wallet.domain.guards import GuardTripped, LogInDelayed
 from wallet.domain.second_factors import SecondFactorRequired, SecondFactorWrong
-from wallet.domain.sessions import CredentialsInvalid, SessionRevoked
+from wallet.domain.sessions import CredentialsInvalid
 
 router = APIRouter(tags=["Sessions"], route_class=BoundedRoute)
 Page = Annotated[Browser, Depends(current_browser)]
 
 PATH = "/session"
-BY_COOKIE = (*SIGNED_IN, SessionRevoked)
 USER_EXAMPLE: JsonObject = {
     "id": "0197a6f2-4c0e-7a55-b1d3-2f9e8d7c6b5a",
     "handle": "ada",
@@ -134,7 +133,7 @@ async def begin_browser_session(
     operation_id="getBrowserSession",
     summary="Find the session again after a reload",
     response_model=BrowserSessionAnswer,
-    responses=problem_responses(*BY_COOKIE),
+    responses=problem_responses(*SIGNED_IN),
 )
 async def get_browser_session(request: Request, browser: Page) -> dict[str, Any]:
     """Return who is logged in with this browser, and the token that changes must bring along."""
@@ -147,7 +146,7 @@ async def get_browser_session(request: Request, browser: Page) -> dict[str, Any]
     response_class=Response,
     operation_id="endBrowserSession",
     summary="Log out with a page",
-    responses=problem_responses(*BY_COOKIE, OutcomeUnknown),
+    responses=problem_responses(*SIGNED_IN, OutcomeUnknown),
 )
 async def end_browser_session(request: Request, browser: Page) -> Response:
     """End the session and make the browser forget the cookie."""

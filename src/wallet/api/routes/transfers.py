@@ -29,6 +29,12 @@ from wallet.application.transfers import TransferRequest
 from wallet.domain.accounts import InsufficientFunds
 from wallet.domain.guards import GuardTripped
 from wallet.domain.sessions import Principal
+from wallet.domain.spending import (
+    PayeeNotAllowed,
+    SpendingBudgetExceeded,
+    SpendingPaymentTooLarge,
+    SpendingWalletOther,
+)
 from wallet.domain.transfers import (
     NOTE_LENGTH_MAX,
     REFERENCE_LENGTH_MAX,
@@ -169,6 +175,10 @@ class PreviewAnswer(Answer):
             RecipientHasNoWallet,
             RecipientNotFound,
             SelfTransfer,
+            SpendingBudgetExceeded,
+            SpendingPaymentTooLarge,
+            SpendingWalletOther,
+            PayeeNotAllowed,
             GuardTripped,
         ),
     },
