@@ -176,8 +176,9 @@ async def test_in_a_black_hole_of_10_seconds_every_request_is_answered_within_5(
     assert max(probes.slowest().values()) <= 5, probes.slowest()
     recovery_s = heard.recovery_s(healed_ns)
     assert recovery_s <= 3
-    # Two workers with two connections for money and eight for everything else, and no more.
-    assert 2 <= world.proxy.links <= 20
+    # Two workers with eight connections, two for money, two for webhooks, two for proofs, one for
+    # the audit and one for hints each, and no more.
+    assert 2 <= world.proxy.links <= 2 * (8 + 2 + 2 + 2 + 1 + 1)
     await world.report(
         "black hole of 10 s",
         heard,
