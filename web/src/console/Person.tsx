@@ -66,7 +66,7 @@ function Profile({ person }: { person: WholePerson }) {
         <dt>{common.email}</dt>
         <dd>{person.email_verified ? words.verified : words.unverified}</dd>
         <dt>{words.factor}</dt>
-        <dd>{factor === null ? words.unknown : factor ? words.on : words.off}</dd>
+        <dd>{factor ? words.on : words.off}</dd>
         <dt>{words.movements}</dt>
         <dd>{person.counts.movements.toLocaleString()}</dd>
         <dt>{words.acts}</dt>

@@ -46,7 +46,7 @@ export const words = {
   },
   person: {
     wallets: "Wallets", story: "Story", history: "History", sessions: "Sessions", profile: "Profile",
-    factor: "Second factor", on: "on", off: "off", unknown: "not known", verified: "confirmed", unverified: "not confirmed",
+    factor: "Second factor", on: "on", off: "off", verified: "confirmed", unverified: "not confirmed",
     movements: "Movements", former: "Former handles", endSessions: "End all sessions", refusals: "Refused lately",
     noStory: "Nothing has happened yet.", noSessions: "Not logged in anywhere.", lastUsed: "Last used", from: "From",
     created: "Since", id: "Id", defaultCurrency: "Default currency", closed: "Closed", acts: "Acts of staff",
