@@ -49,6 +49,8 @@ from wallet.infrastructure.security import Argon2Passwords
 USD, EUR = Currency("USD"), Currency("EUR")
 PASSWORD = "a demo needs no real secret"  # noqa: S105 - of people who do not exist
 DAYS = 365
+HOURS = (*[1] * 6, *(3, 6, 8, 7, 7, 9, 11, 8, 7, 7, 8, 10, 12), *(11, 9, 6, 4, 2))
+"""How lively the hours of a day are."""
 STRIPES_USED = 4
 
 MAKE_CLOCK = """
@@ -124,7 +126,7 @@ class Life:
 
     def acts(self) -> list[Act]:
         """Return everything that happens, in order of time."""
-        found = [*self._capital(), *self._opening()]
+        found = [*self._capital(), *self._opening(), *self._lately()]
         for profile in self._persons:
             found += self._months_of(profile)
             found += self._days_of(profile)
@@ -188,10 +190,31 @@ class Life:
                 source, target = pair if self._random.random() < 0.5 else pair[::-1]
                 yield from self._if_there(Act(at, source, target, amount, note))
 
+    def _lately(self) -> Iterator[Act]:
+        """The last two days are busier, the last hour most of all, and some of it is refused."""
+        for minute in range(1, 48 * 60):
+            at = self._now - timedelta(minutes=minute)
+            rate = 0.6 if minute < 60 else HOURS[at.hour] / 24
+            while self._random.random() < rate:
+                rate -= 0.5
+                payer, other = self._random.sample(self._persons, 2)
+                shop = self._random.choice(SHOPS)
+                spread = at + timedelta(seconds=self._random.randrange(60))
+                if self._random.random() < 0.06:
+                    wish = 100_000 * self._random.randrange(50, 400)
+                    yield from self._if_there(Act(spread, payer.handle, other.handle, wish))
+                elif self._random.random() < 0.6:
+                    amount = self._random.randrange(*shop.prices)
+                    yield from self._if_there(
+                        Act(spread, payer.handle, shop.handle, amount, shop.note)
+                    )
+                else:
+                    amount = 50 * self._random.randrange(4, 130)
+                    note = self._random.choice(NOTES)
+                    yield from self._if_there(Act(spread, payer.handle, other.handle, amount, note))
+
     def _second_of_day(self) -> int:
-        hour = self._random.choices(
-            range(24), [1] * 6 + [3, 6, 8, 7, 7, 9, 11, 8, 7, 7, 8, 10, 12] + [11, 9, 6, 4, 2]
-        )
+        hour = self._random.choices(range(24), HOURS)
         return hour[0] * 3600 + self._random.randrange(3600)
 
     def _if_there(self, *acts: Act) -> Iterator[Act]:

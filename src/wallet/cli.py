@@ -217,9 +217,9 @@ def reset_second_factor(
 
 
 @app.command()
-def encrypt_second_factors() -> None:
-    """Encrypt the secrets of second factors with the present key, after it was rotated."""
-    _report_lines(bootstrap.encrypt_second_factors)
+def encrypt_secrets() -> None:
+    """Encrypt secrets of second factors and webhooks with the present keys, after a rotation."""
+    _report_lines(bootstrap.encrypt_secrets)
 
 
 @app.command()

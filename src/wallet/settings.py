@@ -137,7 +137,7 @@ class Settings(BaseSettings):
         "made in development.",
     )
     previous_second_factor_key: SecretStr | None = Field(
-        None, description="The one before, until `wallet encrypt-second-factors` has run."
+        None, description="The one before, until `wallet encrypt-secrets` has run."
     )
     password_length_min: int = Field(
         15, ge=8, le=64, description="The shortest password; NIST SP 800-63B says 15."

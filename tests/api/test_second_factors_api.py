@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -20,6 +21,7 @@ from tests.conftest import Database, Service, running_service, settings_of
 from tests.integration.serving import clean_environment
 
 from wallet.api.dependencies import current_person
+from wallet.bootstrap.webhooks import KEY_FILE
 from wallet.domain.sessions import Principal
 
 Person = Annotated[Principal, Depends(current_person)]
@@ -230,10 +232,22 @@ async def test_a_key_is_rotated_from_the_command_line(
     alice = await sign_up(client, "alice")
     await turn_on(alice)
     old, new = (tmp_path / "second-factor-key").read_text(), "another key that encrypts secrets"
-    keys = {"WALLET_SECOND_FACTOR_KEY": new, "WALLET_PREVIOUS_SECOND_FACTOR_KEY": old}
-    again = "encrypt-second-factors"
-    assert "1 encrypted again" in wallet(service.database, tmp_path, again, **keys)
-    assert "0 encrypted again" in wallet(service.database, tmp_path, again, **keys)
+    made = await alice.post("/webhook-endpoints", {"url": "http://127.0.0.1:9099/"})
+    assert made.status_code == 201
+    old_webhook = (tmp_path / KEY_FILE).read_text().strip()
+    keys = {
+        "WALLET_SECOND_FACTOR_KEY": new,
+        "WALLET_PREVIOUS_SECOND_FACTOR_KEY": old,
+        "WALLET_WEBHOOK_KEY": b64encode(b"n" * 32).decode(),
+        "WALLET_PREVIOUS_WEBHOOK_KEY": old_webhook,
+    }
+    again = "encrypt-secrets"
+    for count in (1, 0):
+        said = wallet(service.database, tmp_path, again, **keys)
+        assert f"second factors: {count} encrypted again" in said
+        assert f"webhook endpoints: {count} encrypted again" in said
+    del keys["WALLET_PREVIOUS_WEBHOOK_KEY"]
+    assert "webhook endpoints: 0" in wallet(service.database, tmp_path, again, **keys)
     said = wallet(service.database, tmp_path, again)
     assert "was encrypted with another key" in said
     assert old not in said

@@ -278,7 +278,7 @@ async def test_an_export_holds_everything_and_no_secret(client: httpx.AsyncClien
     document = response.json()
     assert document.keys() == {
         "exported_at", "profile", "handles", "sessions", "second_factor_enabled_at", "api_keys",
-        "wallets", "transactions",
+        "webhook_endpoints", "wallets", "transactions",
     }  # fmt: skip
     del profile["wallet"]
     assert document["profile"] == profile

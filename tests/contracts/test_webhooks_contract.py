@@ -394,3 +394,13 @@ async def test_the_list_of_events_follows_every_stream_page_by_page(books: Books
     assert {f"{usd(books)}:4", f"{usd(books)}:5"} <= {event.id for event in behind.events}
     assert f"{usd(books)}:3" not in {event.id for event in behind.events}
     assert (await log.one(me, usd(books), 5)).type == "transfer.sent"
+
+
+async def test_all_endpoints_are_read_page_by_page_whoever_owns_them(books: Books) -> None:
+    own = {(await added(books)).id, (await added(books, endpoint_of(books, books.bob))).id}
+    found: list[UUID] = []
+    async with books.unit_of_work() as work:
+        while page := await work.webhooks.after(found[-1] if found else None, 1):
+            found += [endpoint.id for endpoint in page]
+    assert found == sorted(found)
+    assert own <= set(found)

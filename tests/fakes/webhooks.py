@@ -135,6 +135,10 @@ class MemoryWebhooks(_Tables):
             previous_secret_until=endpoint.previous_secret_until,
         )
 
+    async def after(self, endpoint_id: UUID | None, limit: int) -> Sequence[Endpoint]:
+        found = sorted(self._store.webhooks.endpoints.items())
+        return [one for id_, one in found if endpoint_id is None or id_ > endpoint_id][:limit]
+
     async def enable(self, endpoint_id: UUID, now: datetime, *, skip: bool) -> None:
         for cursor, _ in self._cursors(endpoint_id):
             head = max(cursor.target, self._head(cursor.stream_id))

@@ -210,6 +210,9 @@ def test_a_secret_is_stored_closed_and_opens_only_where_it_belongs() -> None:
     ):
         with pytest.raises(SecretUnreadable):
             box.open(kept, context)
+    again = new.again(closed, b"endpoint 1")
+    assert AesSecretBox([NEW]).open(again, b"endpoint 1") == b"the secret"
+    assert new.again(again, b"endpoint 1") == again
 
 
 def test_an_encryption_key_is_32_bytes_and_a_wrong_one_is_not_repeated() -> None:

@@ -29,6 +29,7 @@ from wallet.domain.users import (
     name_of,
 )
 from wallet.domain.wallets import WalletView
+from wallet.domain.webhooks import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Export:
     sessions: Sequence[Session]
     second_factor_enabled_at: datetime | None
     api_keys: Sequence[ApiKey]
+    webhook_endpoints: Sequence[Endpoint]
     wallets: Sequence[WalletView]
 
 
@@ -193,6 +195,7 @@ class People:
                 sessions=await work.sessions.of_user(principal.user_id, now),
                 second_factor_enabled_at=None if factor is None else factor.enabled_at,
                 api_keys=await _all_keys(work, principal.user_id, now),
+                webhook_endpoints=await work.webhooks.of_owner(principal.user_id),
                 wallets=await work.wallets.of_owner(principal.user_id),
             )
 

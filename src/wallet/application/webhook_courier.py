@@ -34,6 +34,13 @@ class SecretBox(Protocol):
         """Return a stored secret; raise `SecretUnreadable`."""
         ...
 
+    def again(self, closed: bytes, context: bytes) -> bytes:
+        """Return a stored secret under the present key: as it is, if that is its key.
+
+        Raises `SecretUnreadable`.
+        """
+        ...
+
 
 class WebhookSender(Protocol):
     """Makes requests to addresses that are allowed, and to no other."""

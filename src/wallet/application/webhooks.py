@@ -26,6 +26,8 @@ from wallet.domain.webhooks import (
     signature_flaw,
 )
 
+PAGE = 500
+"""How many endpoints are read at a time where all of them are."""
 SENDS = Guard("webhook-send", 30, 60)
 """How often a person may have something sent at once, per minute."""
 URL_CHECKS = Guard("webhook-url", 30, 60)
@@ -170,6 +172,39 @@ class WebhookEndpoints:
             await work.webhooks.save(endpoint)
             await work.commit()
         return endpoint, shown
+
+    async def encrypt_again(self) -> int:
+        """Encrypt every secret with the present key; return of how many endpoints any changed.
+
+        Raises `SecretUnreadable` for one whose key is not among the settings.
+        """
+        changed, last = 0, None
+        while True:
+            async with self._unit_of_work() as work:
+                page = await work.webhooks.after(last, PAGE)
+            if not page:
+                return changed
+            last = page[-1].id
+            for endpoint in page:
+                changed += await self._encrypt(endpoint.owner_id, endpoint.id)
+
+    async def _encrypt(self, owner_id: UUID, endpoint_id: UUID) -> bool:
+        async with self._unit_of_work() as work:
+            await work.users.lock(owner_id)
+            endpoint = await work.webhooks.get(owner_id, endpoint_id)
+            if endpoint is None:
+                return False
+            box, previous = self._courier.box, endpoint.previous_secret
+            changed = replace(
+                endpoint,
+                secret=box.again(endpoint.secret, endpoint_id.bytes),
+                previous_secret=previous and box.again(previous, endpoint_id.bytes),
+            )
+            if changed == endpoint:
+                return False
+            await work.webhooks.save(changed)
+            await work.commit()
+        return True
 
     async def test(self, person_id: UUID, endpoint_id: UUID) -> Delivery:
         """Send a test event now and return the delivery; raise `EndpointNotFound`."""

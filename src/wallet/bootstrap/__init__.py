@@ -8,7 +8,7 @@ workers, and `commands` are what the command line runs besides.
 from wallet.bootstrap.commands import (
     MigrationCommand,
     create_admin,
-    encrypt_second_factors,
+    encrypt_secrets,
     give_role,
     leave_safe_mode,
     listen,
@@ -32,7 +32,7 @@ __all__ = [
     "application",
     "create_admin",
     "database",
-    "encrypt_second_factors",
+    "encrypt_secrets",
     "give_role",
     "leave_safe_mode",
     "listen",

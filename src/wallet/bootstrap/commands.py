@@ -18,6 +18,7 @@ from wallet.application.log_verification import Evidence
 from wallet.application.people import SignUp
 from wallet.application.safe_mode import SafeMode
 from wallet.application.verification import Report, verify_journal, verify_rest
+from wallet.application.webhook_courier import SecretUnreadable
 from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directory
 from wallet.bootstrap.parts import Parts, running_parts
 from wallet.bootstrap.people import has_key, signing_keys
@@ -204,11 +205,17 @@ async def reset_second_factor(
     return [f"{email} ({person_id}) has no second factor any more; all their sessions have ended."]
 
 
-async def encrypt_second_factors(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
-    """Encrypt the secrets of all second factors with the present key; return a line."""
+async def encrypt_secrets(settings: Settings, addresses: DatabaseAddresses) -> list[str]:
+    """Encrypt secrets of second factors and webhooks with the present keys; return two lines."""
     async with _parts(settings, addresses) as parts:
-        changed = await parts.second_factors.encrypt_again()
-    return [f"{changed} encrypted again; the previous key is not needed any more."]
+        changed = {
+            "second factors": await parts.second_factors.encrypt_again(),
+            "webhook endpoints": await parts.use_cases.webhooks.encrypt_again(),
+        }
+    return [
+        f"{what}: {count} encrypted again; the previous key is not needed any more."
+        for what, count in changed.items()
+    ]
 
 
 async def give_role(
@@ -243,7 +250,7 @@ async def _parts(settings: Settings, addresses: DatabaseAddresses) -> AsyncItera
             yield parts
     except WalletError as error:
         raise StartFailed(f"{error.detail} ({error.code})") from error
-    except (SecretInvalid, SigningKeyInvalid) as error:
+    except (SecretInvalid, SecretUnreadable, SigningKeyInvalid) as error:
         raise StartFailed(str(error)) from error
 
 

@@ -41,6 +41,10 @@ class Webhooks(Protocol):
         """Write URL, description, types and secrets of an endpoint whose owner is locked."""
         ...
 
+    async def after(self, endpoint_id: UUID | None, limit: int) -> Sequence[Endpoint]:
+        """Return the next endpoints of anybody, in order of id."""
+        ...
+
     async def enable(self, endpoint_id: UUID, now: datetime, *, skip: bool) -> None:
         """Let an endpoint go on where it stopped, or (`skip`) behind everything there is."""
         ...

@@ -51,7 +51,7 @@ export function Overview() {
             )
           )}
           {currencies.length > 1 && (
-            <select className="input compact" aria-label={words.currency} value={currency} onChange={(event) => change({ currency: event.target.value })}>
+            <select className="input compact narrow" aria-label={words.currency} value={currency} onChange={(event) => change({ currency: event.target.value })}>
               {currencies.map((each) => (
                 <option key={each}>{each}</option>
               ))}
@@ -131,7 +131,7 @@ function Tile({ title, now, before, values, children }: TileProps) {
       <h2 className="small quiet">{title}</h2>
       <p className="value">{children ?? <Skeleton width="4em" />}</p>
       <p className="tiny quieter">
-        {known ? `${percent.format((now - before) / before)} ${words.than}` : "\u00a0"}
+        {known ? `${percent.format((now - before) / before).replace("-", "\u2212")} ${words.than}` : "\u00a0"}
       </p>
       {values && values.length > 1 && <Sparkline values={values} />}
     </section>

@@ -26,6 +26,7 @@ from wallet.api.people_fields import (
 )
 from wallet.api.problems import ValidationFailed, problem_responses
 from wallet.api.routes.api_keys import api_key_document
+from wallet.api.routes.webhooks import endpoint_document
 from wallet.api.state import use_cases
 from wallet.application.directory import Recipient
 from wallet.application.people import Export, People, Profile, SignUp
@@ -170,6 +171,7 @@ EXPORT_EXAMPLE: JsonObject = {
     "sessions": [],
     "second_factor_enabled_at": None,
     "api_keys": [],
+    "webhook_endpoints": [],
     "wallets": [],
     "transactions": [],
 }
@@ -186,6 +188,7 @@ class ExportAnswer(Answer):
     sessions: list[JsonObject]
     second_factor_enabled_at: str | None
     api_keys: list[JsonObject]
+    webhook_endpoints: list[JsonObject]
     wallets: list[JsonObject]
     transactions: list[JsonObject]
 
@@ -343,6 +346,7 @@ async def _export(people: People, person: Principal, export: Export) -> AsyncIte
         "sessions": [session_document(session) for session in export.sessions],
         "second_factor_enabled_at": None if since is None else answers.moment(since),
         "api_keys": [api_key_document(key) for key in export.api_keys],
+        "webhook_endpoints": [endpoint_document(one) for one in export.webhook_endpoints],
         "wallets": [answers.wallet_document(wallet) for wallet in export.wallets],
     }
     yield orjson.dumps(head)[:-1] + b',"transactions":['

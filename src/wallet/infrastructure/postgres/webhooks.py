@@ -56,6 +56,15 @@ WHERE e.owner_id = $1 AND ($2::uuid IS NULL OR e.id = $2)
 ORDER BY e.created_at, e.id
 """
 
+AFTER_ENDPOINT = """
+SELECT id, owner_id, url, description, event_types, secret, created_at, disabled_reason,
+       disabled_at, previous_secret, previous_secret_until, failing_since
+FROM webhook_endpoints
+WHERE $1::uuid IS NULL OR id > $1
+ORDER BY id
+LIMIT $2
+"""
+
 SAVE_ENDPOINT = """
 UPDATE webhook_endpoints
 SET url = $2, description = $3, event_types = $4, secret = $5, previous_secret = $6,
@@ -263,6 +272,12 @@ class PostgresWebhooks:
                 endpoint.previous_secret,
                 endpoint.previous_secret_until,
             )
+
+    async def after(self, endpoint_id: UUID | None, limit: int) -> Sequence[Endpoint]:
+        """Return the next endpoints of anybody, in order of id."""
+        with translated():
+            rows = await self._connection.fetch(AFTER_ENDPOINT, endpoint_id, limit)
+        return [endpoint_of(row) for row in rows]
 
     async def enable(self, endpoint_id: UUID, now: datetime, *, skip: bool) -> None:
         """Let an endpoint go on where it stopped, or (`skip`) behind everything there is."""
