@@ -175,8 +175,8 @@ class Desk:
             .last
         )
 
-    def close(self, *expected: str) -> None:
-        """Close the window, in which nothing but these problems was complained of."""
+    def assert_clean(self, *expected: str) -> None:
+        """Nothing but these problems was complained of, and no text has become markup."""
         # The browser itself reports answers that refuse, such as who is logged in when nobody is.
         known = ("401", *expected)
         complaints = self.visit.complaints
@@ -184,4 +184,8 @@ class Desk:
         assert self.page.title() != "stolen"
         assert self.page.locator("img[src=x]").count() == 0
         self.visit.assert_clean()
+
+    def close(self, *expected: str) -> None:
+        """Close the window, in which nothing but these problems was complained of."""
+        self.assert_clean(*expected)
         self.context.close()

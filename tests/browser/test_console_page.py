@@ -109,8 +109,12 @@ def test_a_frozen_wallet_refuses_until_it_is_thawed_and_the_audit_trail_says_so(
     desk.act("Unfreeze", "Phone found again")
     page.get_by_role("button", name="Unfreeze").wait_for(state="detached")
     assert town.pay("alice", "bob", 100).status_code == 201
-    for act in ("Overdraft", "Adjust", "Close"):
+    for act in ("Overdraft", "Adjust", "Close wallet"):
         assert page.get_by_role("button", name=act, exact=True).count() == 0, act
+    place = f"/admin/wallets/{town.call('GET', '/wallets', 'alice').json()['items'][0]['id']}"
+    for path, body in ((f"{place}/overdraft", {"limit": 100}), (f"{place}/close", {})):
+        refused = town.call("POST", path, "sam", json={**body, "reason": "Just like that."})
+        assert (refused.status_code, refused.json()["code"]) == (403, "right-missing"), path
     page = desk.open("/audit")
     row = page.get_by_role("row").filter(has_text="wallet.frozen")
     row.get_by_text("Stolen phone").wait_for()
@@ -148,7 +152,8 @@ def test_an_adjustment_takes_two_administrators(
     page = asking.open("/approvals")
     row = page.get_by_role("row").filter(has_text="case 88")
     row.filter(has_text="\u22121.50USD").wait_for()
-    assert row.get_by_role("button", name="Approve").is_disabled()
+    row.get_by_text("You asked for this: another administrator decides.").wait_for()
+    assert row.get_by_role("button", name="Approve").count() == 0
     (pending,) = town.call("GET", "/admin/adjustments?status=pending", "ada").json()["items"]
     own = town.call(
         "POST", f"/admin/adjustments/{pending['id']}/approve", "ada", json={"reason": "My own."}
@@ -172,12 +177,16 @@ def test_an_auditor_sees_everything_and_is_offered_nothing(
     desk = Desk(browser, town, tmp_path).log_in("otto")
     page = desk.find("bob", "@bob")
     page.get_by_role("region", name="Story").wait_for()
-    for act in ("Freeze", "Unfreeze", "Overdraft", "Adjust", "Close", "End all sessions"):
+    for act in ("Freeze", "Unfreeze", "Overdraft", "Adjust", "Close wallet", "End all sessions"):
         assert page.get_by_role("button", name=act, exact=True).count() == 0, act
     wallet_id = town.call("GET", "/wallets", "bob").json()["items"][0]["id"]
     body = {"direction": "both", "reason": "Because I can."}
     refused = town.call("POST", f"/admin/wallets/{wallet_id}/freeze", "otto", json=body)
     assert refused.status_code == 403
+    for view in VIEWS:
+        page = desk.open(view)
+        page.get_by_role("heading", level=1).first.wait_for()
+        desk.assert_clean()
     desk.close()
 
 

@@ -20,8 +20,15 @@ export function Entrance({ ended }: { ended: boolean }) {
   return <LogIn ended={ended} page={app.name} foot />;
 }
 
-export function Door({ title, children, foot }: { title: string; children: ReactNode; foot?: ReactNode }) {
-  useTitle(title, app.name);
+interface DoorProps {
+  title: string;
+  page?: string;
+  children: ReactNode;
+  foot?: ReactNode;
+}
+
+export function Door({ title, page = app.name, children, foot }: DoorProps) {
+  useTitle(title === page ? "" : title, page);
   return (
     <main className="door">
       <div className="card padded stack wide">
@@ -61,7 +68,7 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
   const enter = () => entering.mutate(needsCode ? { email, password, otp: otp.trim() } : { email, password });
   if (needsCode) {
     return (
-      <Door title={words.codeTitle}>
+      <Door title={words.codeTitle} page={page}>
         <form className="stack" onSubmit={submitted(enter)}>
           <CodeField value={otp} onChange={setOtp} />
           {code !== "second-factor-required" && <ProblemNote problem={entering.error} />}
@@ -88,7 +95,7 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
     </>
   );
   return (
-    <Door title={page === app.name ? words.logInTitle : page} foot={below}>
+    <Door title={page === app.name ? words.logInTitle : page} page={page} foot={below}>
       <form className="stack" onSubmit={submitted(enter)}>
         {ended && <Note icon="clock">{words.ended}</Note>}
         <EmailField value={email} onChange={setEmail} />

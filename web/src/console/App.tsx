@@ -7,7 +7,7 @@ import { api, asked, onSessionLost } from "../api/client";
 import { endSession, forgetSession, SessionContext, useFoundSession, type Session } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
 import { Link, ROOT, usePath } from "../parts/router";
-import { Avatar, Badge, Empty, Failure, IconButton, useSettled } from "../parts/ui";
+import { Avatar, Badge, Button, Empty, Failure, IconButton, useSettled } from "../parts/ui";
 import { common } from "../text/common";
 import { words } from "../text/console";
 import { Approvals } from "./Approvals";
@@ -55,6 +55,7 @@ export function App() {
 }
 
 function NotStaff({ title, text, to, link }: { title: string; text: string; to: string; link: string }) {
+  const client = useQueryClient();
   return (
     <main className="door">
       <div className="card">
@@ -63,6 +64,9 @@ function NotStaff({ title, text, to, link }: { title: string; text: string; to: 
           <a className="button main" href={new URL(to, ROOT).href}>
             {link}
           </a>
+          <Button look="bare" onClick={() => void endSession(client).catch(() => undefined)}>
+            {common.logOut}
+          </Button>
         </Empty>
       </div>
     </main>

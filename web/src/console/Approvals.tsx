@@ -88,9 +88,13 @@ function Decision({ adjustment, decide }: { adjustment: Adjustment; decide: (how
   const own = adjustment.requested_by.id === user.id;
   return (
     <span className="row">
-      <Button size="compact" disabled={own} title={own ? all.acts.ownRequest : undefined} onClick={() => decide("approve")}>
-        {all.acts.approve}
-      </Button>
+      {own ? (
+        <span className="tiny quieter">{all.acts.ownRequest}</span>
+      ) : (
+        <Button size="compact" onClick={() => decide("approve")}>
+          {all.acts.approve}
+        </Button>
+      )}
       <Button size="compact" look="bare" onClick={() => decide("reject")}>
         {all.acts.reject}
       </Button>

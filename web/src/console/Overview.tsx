@@ -5,7 +5,7 @@ import { api, asked, type Schemas } from "../api/client";
 import { compactMoney, exponentOf, Money, moneyText } from "../parts/money";
 import { Plot, type Palette } from "../parts/Plot";
 import { useQuery as useAddressQuery } from "../parts/router";
-import { clockText, exactText, When } from "../parts/time";
+import { clockText, exactText } from "../parts/time";
 import { Badge, Failure, Skeleton, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
 import { IntegrityFacts } from "./Integrity";
@@ -15,6 +15,8 @@ type OverviewAnswer = Schemas["Overview"];
 
 const words = all.overview;
 const EVERY_MS = 3_000;
+/** From when on the overview says that its numbers are not those of now. */
+const BEHIND_MS = 180_000;
 
 export function Overview() {
   useTitle(all.nav.overview, all.name);
@@ -27,28 +29,17 @@ export function Overview() {
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   const currencies = data?.balances.map((balance) => balance.currency) ?? [];
   const largest = data?.today.volumes[0]?.currency ?? data?.yesterday.volumes[0]?.currency ?? currencies[0] ?? "USD";
+  const behind = data !== undefined && Date.now() - Date.parse(data.counted_to) > BEHIND_MS;
   const currency = query.currency && currencies.includes(query.currency) ? query.currency : largest;
   return (
     <div className="stack">
       <div className="row apart wrap">
         <h1>{all.nav.overview}</h1>
         <div className="row wrap">
-          {error ? (
-            <Badge look="warn" dot>
-              {data && (
-                <span>
-                  {words.counted} <When time={data.counted_to} clockOnly />
-                </span>
-              )}
+          {data && (
+            <Badge look={error || behind ? "warn" : "good"} dot>
+              <span>{behind ? `${words.behind} ${exactText(data.counted_to)}` : `${words.counted} ${clockText(data.counted_to)}`}</span>
             </Badge>
-          ) : (
-            data && (
-              <Badge look="good" dot>
-                <span>
-                  {words.counted} <When time={data.counted_to} clockOnly />
-                </span>
-              </Badge>
-            )
           )}
           {currencies.length > 1 && (
             <select className="input compact narrow" aria-label={words.currency} value={currency} onChange={(event) => change({ currency: event.target.value })}>
@@ -59,14 +50,14 @@ export function Overview() {
           )}
         </div>
       </div>
-      <Numbers data={data} currency={currency} />
+      <Numbers data={data} currency={currency} compared={!behind} />
       <div className="two">
         <Panel title={words.perMinute}>{data ? <PerMinute points={data.minutes} /> : <Skeleton height="220px" />}</Panel>
         <Panel title={words.refusals}>{data ? <Refusals refusals={data.refusals} /> : <Skeleton height="220px" />}</Panel>
       </div>
       <div className="two">
         <Panel title={`${words.perHour}, ${currency}`}>
-          {data ? <PerHour points={data.hours} currency={currency} /> : <Skeleton height="220px" />}
+          {data ? <PerHour points={data.hours.slice(0, -1)} currency={currency} /> : <Skeleton height="220px" />}
         </Panel>
         <div className="stack">
           <Panel title={words.latency}>{data ? <Answers latency={data.latency} /> : <Skeleton height="96px" />}</Panel>
@@ -93,11 +84,20 @@ const format = new Intl.NumberFormat(navigator.languages as string[]);
 const percent = new Intl.NumberFormat(navigator.languages as string[], { style: "percent", signDisplay: "exceptZero", maximumFractionDigits: 0 });
 const share = new Intl.NumberFormat(navigator.languages as string[], { style: "percent", maximumFractionDigits: 2 });
 
-function Numbers({ data, currency }: { data: OverviewAnswer | undefined; currency: string }) {
+interface NumbersProps {
+  data: OverviewAnswer | undefined;
+  currency: string;
+  /** Whether what has been counted of today can be compared with yesterday. */
+  compared: boolean;
+}
+
+function Numbers({ data, currency, compared }: NumbersProps) {
   const volumeOf = (period: OverviewAnswer["today"] | undefined) =>
     period?.volumes.find((volume) => volume.currency === currency)?.amount ?? 0;
-  const lately = (data?.hours ?? []).slice(-24);
-  const { today, yesterday_by_now: before } = data ?? {};
+  // The present hour is not over: as a point of a line it would be a fall.
+  const lately = (data?.hours ?? []).slice(-25, -1);
+  const today = data?.today;
+  const before = compared ? data?.yesterday_by_now : undefined;
   return (
     <div className="numbers-row">
       <Tile title={words.transfers} now={today?.transfers} before={before?.transfers} values={lately.map((hour) => hour.transfers)}>
@@ -200,6 +200,9 @@ function PerMinute({ points }: { points: Points }) {
   const rows = points.map((point) => [clockText(point.at), point.transfers, point.refused]);
   return (
     <div className="padded-text">
+      <p className="tiny marks" aria-hidden="true">
+        <span className="accepted">{words.accepted}</span> <span className="refused">{words.refusedWord}</span>
+      </p>
       <Plot height={220} option={option} table={{ caption: words.perMinute, head: [words.minute, words.accepted, words.refusedWord], rows }} />
     </div>
   );

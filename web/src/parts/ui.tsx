@@ -200,6 +200,7 @@ export function Dialog({ title, side = false, onClose, children }: DialogProps) 
         <IconButton icon="close" label={common.close} onClick={onClose} />
       </header>
       <div className="body">{children}</div>
+      <Announced />
     </dialog>
   );
 }
@@ -227,14 +228,37 @@ export function tell(content: ReactNode, lastsMs = 5000): void {
   setTimeout(() => setToasts(toasts.filter((toast) => toast.id !== id)), lastsMs);
 }
 
-export function Toasts() {
+function useToasts(): Toast[] {
   const [shown, setShown] = useState(toasts);
   useEffect(() => {
     toastListeners.add(setShown);
     return () => void toastListeners.delete(setShown);
   }, []);
+  return shown;
+}
+
+/** What is told, for screen readers: while a dialog is open they hear nothing of the page behind. */
+function Announced() {
   return (
-    <div className="toasts" role="status" aria-live="polite">
+    <div className="unseen" role="status">
+      {useToasts().map((toast) => (
+        <div key={toast.id}>{toast.content}</div>
+      ))}
+    </div>
+  );
+}
+
+export function Toasts() {
+  const shown = useToasts();
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // As a popover it lies above every dialog that is open by now.
+    const layer = place.current;
+    if (layer?.matches(":popover-open")) layer.hidePopover();
+    if (shown.length > 0) layer?.showPopover();
+  }, [shown]);
+  return (
+    <div ref={place} popover="manual" className="toasts" role="status" aria-live="polite">
       {shown.map((toast) => (
         <div key={toast.id} className="toast">
           {toast.content}

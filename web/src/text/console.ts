@@ -29,7 +29,7 @@ export const words = {
     money: "Money by currency", currency: "Currency", people: "People hold", in: "Came in", out: "Went out", adjusted: "Adjusted",
     latency: "Answers", p50: "Median", p99: "99 of 100 within", errors: "Errors", requests: "Requests",
     since: "over all workers, since", ms: (value: number | null) => (value === null ? "–" : `${value.toLocaleString(undefined, { maximumFractionDigits: 1 })} ms`),
-    integrity: "Integrity", counted: "Counted to", accepted: "accepted", refusedWord: "refused",
+    integrity: "Integrity", counted: "Counted to", behind: "Still counting, has come to", accepted: "accepted", refusedWord: "refused",
   },
   integrity: {
     title: "Integrity", safe: "Safe mode", moves: "Money moves", stopped: "Money is stopped",
@@ -58,7 +58,7 @@ export const words = {
     overdraft: "Overdraft", version: "Version", never: "never", title: "Wallet", id: "Id",
   } as Record<string, string>,
   acts: {
-    freeze: "Freeze", unfreeze: "Unfreeze", close: "Close", overdraft: "Overdraft", refund: "Refund", adjust: "Adjust",
+    freeze: "Freeze", unfreeze: "Unfreeze", close: "Close wallet", overdraft: "Overdraft", refund: "Refund", adjust: "Adjust",
     approve: "Approve", reject: "Reject", direction: "What stops", send: "Sending", receive: "Receiving", both: "Both",
     reason: "Reason", reasonHint: "Stands in the audit trail for ever. The person never sees it.",
     before: "Before", after: "After", limit: "How far below zero it may go", limitHint: "0 takes it away.",
