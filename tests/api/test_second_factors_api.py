@@ -217,7 +217,7 @@ async def test_staff_help_whoever_has_lost_everything_from_the_command_line(
     alice = await sign_up(client, "alice")
     await turn_on(alice)
     reset = ("reset-second-factor", "Alice@example.com", "--reason")
-    assert "Say why" in wallet(service.database, tmp_path, *reset, " ")
+    assert "reason-invalid" in wallet(service.database, tmp_path, *reset, " ")
     said = wallet(service.database, tmp_path, *reset, "showed a passport")
     assert f"({alice.id}) has no second factor any more" in said
     assert "second-factor-off" in wallet(service.database, tmp_path, *reset, "once more")

@@ -164,6 +164,26 @@ async def test_staff_log_a_person_out_everywhere_at_once(
     assert (await o.alice.get("/users/me")).status_code == 200
 
 
+async def test_staff_log_neither_themselves_out_nor_support_anybody_of_the_staff(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    for who, whom, expected in (
+        (o.sam, o.sam, (403, "own-affairs")),
+        (o.ada, o.ada, (403, "own-affairs")),
+        (o.sam, o.ada, (403, "right-missing")),
+        (o.ada, o.sam, (200, None)),
+    ):
+        answer = await who.client.request(
+            "DELETE",
+            f"/admin/people/{whom.id}/sessions",
+            json={"reason": REASON},
+            headers=who.headers,
+        )
+        assert (answer.status_code, answer.json().get("code")) == expected, who.name
+    assert (await o.ada.get("/users/me")).status_code == 200
+
+
 # People, wallets, search.
 
 

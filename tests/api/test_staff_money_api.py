@@ -119,6 +119,21 @@ async def test_a_receiver_without_the_money_is_only_forced_by_an_administrator(
     assert await intact(service)
 
 
+async def test_refunds_that_are_forced_at_once_are_told_in_the_order_in_which_they_were_booked(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    paid = [await o.pay(10) for _ in range(12)]
+    await o.bob.post("/wallets/transfer", {"to_handle": "alice", "amount": 120})
+    answers = await asyncio.gather(
+        *(do(o.ada, f"/transactions/{id_}/refund", force=True) for id_ in paid)
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    found = (await o.ada.get("/admin/audit-trail?act=transfer.refunded")).json()["items"]
+    assert [act["after"]["overdraft_limit"] for act in found] == list(range(120, 0, -10))
+    assert await intact(service)
+
+
 async def test_of_a_refund_and_a_payment_of_the_same_money_at_once_one_succeeds(
     client: httpx.AsyncClient, service: Service
 ) -> None:

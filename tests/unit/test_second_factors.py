@@ -10,6 +10,7 @@ from tests.fakes.second_factors import code_at
 from wallet.application.log_in import Tokens
 from wallet.application.second_factor_checks import second_factor_of_staff
 from wallet.application.unit_of_work import Interrupted, UnitOfWork
+from wallet.domain.audit_trail import ActKind
 from wallet.domain.guards import LogInDelayed
 from wallet.domain.second_factors import (
     OneTimeCode,
@@ -29,6 +30,7 @@ from wallet.domain.sessions import (
     Principal,
     SessionRevoked,
 )
+from wallet.domain.staff import command_line
 from wallet.domain.users import AccountClosed
 from wallet.infrastructure.security.keys import SecretInvalid
 from wallet.infrastructure.security.one_time_codes import PasslibOneTimeCodes
@@ -418,20 +420,23 @@ async def test_staff_can_take_it_off_which_ends_all_sessions_and_is_kept() -> No
     there = await home()
     town = there.town
     tokens = await there.enter(there.otp())
-    await town.second_factors.reset("ADA@example.com", "root", "showed a passport")
+    root = command_line("root")
+    await town.second_factors.reset("ADA@example.com", root, "showed a passport")
     with pytest.raises(SessionRevoked):
         await town.log_in.authenticate(tokens.access_token)
     await there.enter(None)
     await town.background.drain()
     event = town.books.events[-1]
-    assert (event.kind, dict(event.facts)) == (
-        "user.second-factor-reset", {"by": "root", "reason": "showed a passport"},
+    assert (event.kind, dict(event.facts)) == ("user.second-factor-reset", {})
+    act = town.books.acts[-1]
+    assert (act.kind, act.actor, act.reason) == (
+        ActKind.SECOND_FACTOR_RESET, root, "showed a passport",
     )  # fmt: skip
     assert town.mailer.outbox[-1].subject == "The second factor was taken off"
     with pytest.raises(SecondFactorOff):
-        await town.second_factors.reset("ada@example.com", "root", "again")
+        await town.second_factors.reset("ada@example.com", root, "again")
     with pytest.raises(AccountClosed):
-        await town.second_factors.reset("nobody@example.com", "root", "nobody")
+        await town.second_factors.reset("nobody@example.com", root, "nobody")
 
 
 async def test_nothing_of_it_stays_of_somebody_who_leaves() -> None:

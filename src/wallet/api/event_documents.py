@@ -80,7 +80,6 @@ FACTS: dict[str, dict[str, str]] = {
     "session.refresh-token-reused": {"session_id": "0197a6f2-4e2b-7d11-a0c3-9b8a7c6d5e4f"},
     "user.appointed": {"role": "admin"},
     "user.recovery-code-used": {"recovery_codes_left": "9"},
-    "user.second-factor-reset": {"by": "ops", "reason": "Showed a passport at the desk."},
     "webhook.endpoint.disabled": {
         "endpoint_id": "0197a6f2-61c4-7f08-9b3e-1a2b3c4d5e6f",
         "url": "https://shop.example/webhooks",

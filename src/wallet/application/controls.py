@@ -15,7 +15,8 @@ from wallet.domain.accounts import Account, Freeze, Purpose
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
 from wallet.domain.back_office import PersonNotFound, StaffWalletNotFound, WalletCard
 from wallet.domain.controls import Controls
-from wallet.domain.staff import StaffMember, reason_of
+from wallet.domain.staff import Right, RightMissing, StaffMember, reason_of
+from wallet.domain.users import Role
 
 Decide = Callable[[Account], Controls]
 
@@ -67,12 +68,20 @@ class WalletControls:
         return await self._control(actor, wallet_id, reason, ActKind.OVERDRAFT_SET, decide)
 
     async def end_sessions(self, actor: StaffMember, person_id: UUID, reason: str) -> int:
-        """Log a person out everywhere; return how many sessions that ended."""
+        """Log a person out everywhere; return how many sessions that ended.
+
+        Raises `PersonNotFound`, `OwnAffairs`, or `RightMissing` for one of the staff, whom only an
+        administrator may log out.
+        """
         reason = reason_of(reason)
+        actor.require_other(person_id)
         now = self._clock()
         async with self._unit_of_work() as work:
-            if await work.users.lock(person_id) is None:
+            person = await work.users.lock(person_id)
+            if person is None:
                 raise PersonNotFound
+            if person.role.is_staff and actor.role is not Role.ADMIN:
+                raise RightMissing(right=Right.END_SESSIONS.value)
             ended = await work.sessions.revoke_all(person_id, now)
             if ended:
                 act = Act(

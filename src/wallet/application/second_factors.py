@@ -18,6 +18,7 @@ from wallet.application.ports import (
 from wallet.application.revocations import Revocations
 from wallet.application.second_factor_checks import SecondFactorChecks, digest_of_code
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from wallet.domain.audit_trail import Act, ActKind, SubjectKind
 from wallet.domain.events import Event
 from wallet.domain.second_factors import (
     RECOVERY_CODE_LENGTH,
@@ -31,6 +32,7 @@ from wallet.domain.second_factors import (
     otp_of,
 )
 from wallet.domain.sessions import Principal
+from wallet.domain.staff import StaffMember, reason_of
 from wallet.domain.users import AccountClosed, User, email_of
 
 BITS_PER_CHARACTER = 5
@@ -170,12 +172,14 @@ class SecondFactors:
         self._checks.post(message)
         self._post(user, OFF_SUBJECT, OFF_TEXT + NOT_YOU)
 
-    async def reset(self, email: str, by: str, reason: str) -> UUID:
+    async def reset(self, email: str, actor: StaffMember, reason: str) -> UUID:
         """Take the second factor off somebody who has lost it, and end all their sessions.
 
-        `by` is who does so and `reason` why; both stay in the event. Raises `EmailInvalid`,
-        `AccountClosed` if nobody has this address, or `SecondFactorOff`.
+        Who does so and why stand in the audit trail; the person hears only that it was done.
+        Raises `ReasonInvalid`, `EmailInvalid`, `AccountClosed` if nobody has this address, or
+        `SecondFactorOff`.
         """
+        reason = reason_of(reason)
         async with self._unit_of_work() as work:
             now = self._clock()
             found = await work.users.by_email(email_of(email))
@@ -183,10 +187,20 @@ class SecondFactors:
             await self._checks.require_on(work, user.id)
             await work.second_factors.remove(user.id)
             ended = await work.sessions.revoke_all(user.id, now)
-            facts = {"by": by, "reason": reason}
-            await work.events.add(
-                Event(self._new_id(), user.id, "user.second-factor-reset", facts, now)
+            await self._record(work, user.id, "user.second-factor-reset", now)
+            act = Act(
+                id=self._new_id(),
+                kind=ActKind.SECOND_FACTOR_RESET,
+                happened_at=now,
+                actor=actor,
+                subject_kind=SubjectKind.PERSON,
+                subject_id=user.id,
+                person_id=user.id,
+                reason=reason,
+                before={"second_factor": True, "sessions": len(ended)},
+                after={"second_factor": False, "sessions": 0},
             )
+            await work.audit_trail.add(act)
             await work.commit()
         self._revocations.add(ended)
         self._post(user, RESET_SUBJECT, RESET_TEXT + NOT_YOU)

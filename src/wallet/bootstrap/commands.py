@@ -198,10 +198,8 @@ async def reset_second_factor(
     settings: Settings, addresses: DatabaseAddresses, email: str, by: str, reason: str
 ) -> list[str]:
     """Take the second factor off somebody who has lost it; return a line that says so."""
-    if not reason.strip():
-        raise StartFailed("Say why, and how you know that it is them.")
     async with _parts(settings, addresses) as parts:
-        person_id = await parts.second_factors.reset(email, by, reason.strip())
+        person_id = await parts.second_factors.reset(email, command_line(by), reason)
     return [f"{email} ({person_id}) has no second factor any more; all their sessions have ended."]
 
 

@@ -24,6 +24,7 @@ class ActKind(StrEnum):
     PERSON_VIEWED = "person.viewed"
     ROLE_CHANGED = "person.role-changed"
     SESSIONS_ENDED = "sessions.ended"
+    SECOND_FACTOR_RESET = "person.second-factor-reset"
     WALLET_FROZEN = "wallet.frozen"
     WALLET_UNFROZEN = "wallet.unfrozen"
     WALLET_CLOSED = "wallet.closed"

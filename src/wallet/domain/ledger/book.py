@@ -191,7 +191,11 @@ class Book:
 
     def _accept_of_staff(self, change: StaffChange) -> None:
         """Note what staff decided; no part of a batch of transfers does, so nothing undoes it."""
-        self.acts += change.acts
+        for act in change.acts:
+            # All acts of a batch have its time, so their ids alone say which was the last.
+            if self.acts and act.id <= (last := self.acts[-1].id):
+                act = replace(act, id=UUID(int=last.int + 1))
+            self.acts.append(act)
         for refund in change.refunds:
             before = self.refunded.get(refund.transfer_id, 0)
             self.refunded[refund.transfer_id] = before + refund.amount
