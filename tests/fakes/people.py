@@ -539,6 +539,7 @@ class Town:
             guards=self.guards,
             find_recipients=self.recipients.find_many,
             revocations=self.revocations,
+            mail=self.mail,
             clock=self.time,
             new_id=self.new_id,
             random_bytes=new_randoms(),

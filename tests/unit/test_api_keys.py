@@ -517,3 +517,20 @@ async def test_ones_data_list_the_keys_with_what_they_have_spent() -> None:
     assert [key.id for key in export.api_keys] == [spender.key.id, plain.key.id]
     assert export.api_keys[0].spending is not None
     assert export.api_keys[0].spending.left == 100
+
+
+async def test_its_owner_hears_by_mail_of_a_new_key_and_of_a_new_secret() -> None:
+    town = Town()
+    profile = await ada(town)
+    new = await made(town, profile)
+    again = await town.api_keys.rotate(owner(profile), new.key.id, timedelta())
+    await town.background.drain()
+    first, second = town.mailer.outbox[-2:]
+    assert (first.subject, second.subject) == (
+        "There is a new API key", "An API key has a new secret",
+    )  # fmt: skip
+    for message in (first, second):
+        assert message.recipient == "ada@example.com"
+        assert new.key.name in message.text
+        assert new.secret not in message.text
+        assert again.secret not in message.text

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from wallet.application.account_mail import AccountMail
 from wallet.application.directory import Recipient
 from wallet.application.limits import DEFAULT_LIMITS, PeopleLimits
-from wallet.application.ports import Clock, NewId
+from wallet.application.ports import Clock, Message, NewId
 from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.api_keys import (
@@ -31,7 +32,7 @@ from wallet.domain.money import check_amount, currency_of
 from wallet.domain.sessions import Principal
 from wallet.domain.spending import Interval, Spending, SpendingRule
 from wallet.domain.transfers import RecipientNotFound
-from wallet.domain.users import AccountClosed, name_of
+from wallet.domain.users import AccountClosed, User, name_of
 from wallet.domain.wallets import WalletNotFound
 
 FindRecipients = Callable[[UUID, Iterable[Recipient]], Awaitable[Mapping[Recipient, UUID]]]
@@ -59,6 +60,14 @@ class ApiKeyWish:
     spending: SpendingWish | None = None
 
 
+KEY_TEXT = """\
+The API key "{name}" of your wallet was {done}. It may do: {scopes}.
+
+An API key goes on when sessions end and when you set a new password. If it was not you, log in,
+revoke the key, and set a new password.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
     """A key with a secret that is shown this once."""
@@ -78,6 +87,7 @@ class ApiKeyKeeping:
         guards: Guards,
         find_recipients: FindRecipients,
         revocations: Revocations,
+        mail: AccountMail,
         clock: Clock,
         new_id: NewId,
         random_bytes: Callable[[int], bytes],
@@ -88,6 +98,7 @@ class ApiKeyKeeping:
         self._guards = guards
         self._find_recipients = find_recipients
         self._revocations = revocations
+        self._mail = mail
         self._clock = clock
         self._new_id = new_id
         self._random_bytes = random_bytes
@@ -124,7 +135,9 @@ class ApiKeyKeeping:
                 key = replace(key, spending=Spending.begin(key.id, rule, now, key.expires_at))
             await work.api_keys.add(key, secret)
             await self._record(work, key, "api-key.created", now)
+            owner = await work.users.get(principal.user_id)
             await work.commit()
+        self._tell(owner, key, "There is a new API key", "made")
         return NewApiKey(key.at(now), text)
 
     async def page(
@@ -162,7 +175,9 @@ class ApiKeyKeeping:
             hint = hint_of(text)
             ended = await work.api_keys.rotate(secret, hint, now + overlap, now)
             await self._record(work, key, "api-key.rotated", now)
+            owner = await work.users.get(principal.user_id)
             await work.commit()
+        self._tell(owner, key, "An API key has a new secret", "given a new secret")
         self._revocations.end(dict(ended))
         return NewApiKey(replace(key, hint=hint).at(now), text)
 
@@ -180,6 +195,12 @@ class ApiKeyKeeping:
             await self._record(work, key, "api-key.revoked", now)
             await work.commit()
         self._revocations.end(dict.fromkeys(ended, now))
+
+    def _tell(self, owner: User | None, key: ApiKey, subject: str, done: str) -> None:
+        """Post a mail of something that would let in whoever has got hold of a session."""
+        if owner is not None and owner.email is not None:
+            text = KEY_TEXT.format(name=key.name, done=done, scopes=", ".join(sorted(key.scopes)))
+            self._mail.post(Message(owner.email, subject, text))
 
     def _secret(
         self, api_key_id: UUID, now: datetime, expires_at: datetime | None

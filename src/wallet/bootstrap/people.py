@@ -223,6 +223,7 @@ def _api_keys(ground: Ground, tools: _Tools, recipients: Recipients) -> ApiKeyKe
         guards=tools.guards,
         find_recipients=recipients.find_many,
         revocations=tools.revocations,
+        mail=tools.mail,
         clock=utc_now,
         new_id=new_id,
         random_bytes=os.urandom,
