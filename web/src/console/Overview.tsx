@@ -262,8 +262,8 @@ function Refusals({ refusals }: { refusals: OverviewAnswer["refusals"] }) {
         <tbody>
           {refusals.slice(0, 6).map((refusal) => (
             <tr key={refusal.code}>
-              <td className="free" title={refusal.title}>
-                {refusal.code}
+              <td className="free" title={refusal.code}>
+                {refusal.title}
               </td>
               <td className="number">{format.format(refusal.today)}</td>
               <td className="number quieter">{format.format(refusal.yesterday)}</td>

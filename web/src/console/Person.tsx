@@ -123,7 +123,7 @@ function Refused({ person }: { person: WholePerson }) {
       {person.recent_refusals.map((refused) => (
         <div key={refused.id} className="setting">
           <div className="grow">
-            <p>{refused.code}</p>
+            <p title={refused.code}>{refused.title}</p>
             <p className="tiny quieter">
               <When time={refused.happened_at} />
             </p>
