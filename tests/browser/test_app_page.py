@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.browser.visit import Visit
+from tests.browser.visit import AXE, Visit, flaws_of
 from tests.conftest import reachable_directory
 from tests.integration.serving import Serving, serving
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PASSWORD = "seven green lamps at dusk"
 SCRIPT = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
-AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 VIEWS = ("/", "/history", "/send", "/add", "/receive", "/spending", "/settings")
 
 
@@ -204,15 +203,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
             page.goto(f"{window.visit.origin}/app{view}")
             page.wait_for_load_state("networkidle")
             page.get_by_text("Live", exact=True).wait_for()
-            overflow = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            page.add_script_tag(path=AXE)
-            violations = page.evaluate("axe.run().then((result) => result.violations)")
-            bad = [
-                f"{v['id']}: {v['nodes'][0]['html'][:120]}"
-                for v in violations
-                if v["impact"] in {"serious", "critical"}
-            ]
-            found[f"{width} {view}"] = bad + (["wider than the screen"] if overflow else [])
+            found[f"{width} {view}"] = flaws_of(page)
     assert {view: bad for view, bad in found.items() if bad} == {}
     window.context.close()
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.api.browsers import code_now
 from tests.browser.staff import PASSWORD, SCRIPT, Desk, Town
-from tests.browser.test_app_page import AXE, evil_site
+from tests.browser.test_app_page import evil_site
+from tests.browser.visit import AXE, flaws_of
 from tests.conftest import reachable_directory
 from tests.integration.serving import serving
 
@@ -269,14 +270,6 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
             desk.open(view)
             page.wait_for_load_state("networkidle")
             page.get_by_role("heading").first.wait_for()
-            overflow = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            page.add_script_tag(path=AXE)
-            violations = page.evaluate("axe.run().then((result) => result.violations)")
-            bad = [
-                f"{v['id']}: {v['nodes'][0]['html'][:120]}"
-                for v in violations
-                if v["impact"] in {"serious", "critical"}
-            ]
-            found[f"{width} {view}"] = bad + (["wider than the screen"] if overflow else [])
+            found[f"{width} {view}"] = flaws_of(page)
     assert {view: bad for view, bad in found.items() if bad} == {}
     desk.context.close()

@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -37,6 +38,19 @@ def chromium() -> str:
             "NO CHROMIUM: the pages were not tested in a browser (apt-get install chromium)"
         )
     return found
+
+
+def flaws_of(page: Page) -> list[str]:
+    """Return what is serious for people who cannot see a page, and whether it is too wide."""
+    overflow = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.add_script_tag(path=AXE)
+    violations = page.evaluate("axe.run().then((result) => result.violations)")
+    bad = [
+        f"{v['id']}: {v['nodes'][0]['html'][:120]}"
+        for v in violations
+        if v["impact"] in {"serious", "critical"}
+    ]
+    return bad + (["wider than the screen"] if overflow else [])
 
 
 @dataclass
