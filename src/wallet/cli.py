@@ -202,7 +202,9 @@ def _give_role(email: str, role: str, reason: str) -> None:
 @app.command()
 def reset_second_factor(
     email: Annotated[str, typer.Argument(help="Whose second factor is lost.")],
-    reason: Annotated[str, typer.Option(help="Why, and how you know that it is them; it stays in the trail.")],
+    reason: Annotated[
+        str, typer.Option(help="Why, and how you know that it is them; it stays in the trail.")
+    ],
 ) -> None:
     """Take the second factor off somebody who has lost device and recovery codes.
 
