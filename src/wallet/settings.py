@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from wallet.api.throughput import parse_limit
 from wallet.domain.currencies import EXPONENTS
+from wallet.domain.money import BALANCE_MAX
 from wallet.domain.webhooks import RETRIES_S
 
 PREFIX = "WALLET_"
@@ -152,6 +153,13 @@ class Settings(BaseSettings):
     default_currency: str = Field("USD", description="The currency of a person's first wallet.")
     allow_sandbox: bool = Field(
         False, description="Let production run with the sandbox funding source."
+    )
+    overdraft_max: int = Field(
+        1_000_000,
+        ge=0,
+        le=BALANCE_MAX,
+        description="How far below zero one administrator alone may let a wallet go, by an "
+        "overdraft or by a forced refund, in minor units.",
     )
     require_idempotency_key: bool = Field(
         False, description="Refuse money requests without an Idempotency-Key."

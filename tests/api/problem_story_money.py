@@ -106,7 +106,9 @@ async def every_problem_of_staff(
     await o.bob.post("/wallets/transfer", {"to_handle": "alice", "amount": 200})
     await do(o.ada, f"/transactions/{paid}/refund", force=True)
     said.keep("refund-exceeds-transfer", await do(o.sam, f"/transactions/{paid}/refund"))
+    await do(o.ada, f"{bob}/overdraft", limit=500)
     said.keep("overdraft-in-use", await do(o.ada, f"{bob}/overdraft", limit=0))
+    said.keep("overdraft-limit-too-high", await do(o.ada, f"{bob}/overdraft", limit=1_000_001))
     await adjusting(said, o.ada, o.max, o.alice.wallet_id)
     await do(o.sam, f"{alice}/freeze", direction="send")
     said.keep(

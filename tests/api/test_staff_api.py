@@ -110,6 +110,9 @@ async def test_an_overdraft_lets_a_wallet_go_below_zero_and_no_further(
     for limit in (-1, 9 * 10**15 + 1, 1.5, "5", None):
         answer = await do(o.ada, f"/wallets/{o.bob.wallet_id}/overdraft", limit=limit)
         assert answer.status_code == 422, limit
+    too_much = await do(o.ada, f"/wallets/{o.bob.wallet_id}/overdraft", limit=1_000_001)
+    assert (too_much.status_code, too_much.json()["code"]) == (422, "overdraft-limit-too-high")
+    assert too_much.json()["maximum"] == 1_000_000
 
 
 async def test_nobody_controls_their_own_wallet(

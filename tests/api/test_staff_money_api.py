@@ -105,17 +105,38 @@ async def test_a_receiver_without_the_money_is_only_forced_by_an_administrator(
     assert forced.status_code == 201, forced.text
     assert (await balance_of(o.alice), await balance_of(o.bob)) == (1_200, -200)
     wallet = (await o.ada.get(f"/admin/wallets/{o.bob.wallet_id}")).json()
-    assert (wallet["posted"], wallet["overdraft_limit"]) == (-200, 200)
+    assert (wallet["posted"], wallet["overdraft_limit"], wallet["debt"]) == (-200, 0, 200)
     act = (await o.ada.get(f"/admin/audit-trail?subject={paid}")).json()["items"][0]
-    assert act["before"] == {"refunded": 0, "overdraft_limit": 0}
-    assert act["after"]["overdraft_limit"] == 200
+    assert act["before"] == {"refunded": 0, "debt": 0}
+    assert act["after"]["debt"] == 200
     assert await intact(service)
-    # The debt is paid back like any other money, and the overdraft can go then.
-    in_use = await do(o.ada, f"/wallets/{o.bob.wallet_id}/overdraft", limit=0)
-    assert (in_use.status_code, in_use.json()["code"]) == (409, "overdraft-in-use")
-    await o.alice.post("/wallets/transfer", {"to_handle": "bob", "amount": 250})
-    gone = await do(o.ada, f"/wallets/{o.bob.wallet_id}/overdraft", limit=0)
-    assert (gone.status_code, gone.json()["overdraft_limit"]) == (200, 0)
+    # What comes in repays the debt and cannot be spent; then the wallet is like any other.
+    await o.alice.post("/wallets/transfer", {"to_handle": "bob", "amount": 150})
+    wallet = (await o.ada.get(f"/admin/wallets/{o.bob.wallet_id}")).json()
+    assert (wallet["posted"], wallet["debt"]) == (-50, 50)
+    assert await intact(service)
+    spent = await o.bob.post("/wallets/transfer", {"to_handle": "alice", "amount": 1})
+    assert (spent.status_code, spent.json()["code"]) == (422, "insufficient-funds")
+    await o.alice.post("/wallets/transfer", {"to_handle": "bob", "amount": 60})
+    spent = await o.bob.post("/wallets/transfer", {"to_handle": "alice", "amount": 10})
+    assert spent.status_code == 201, spent.text
+    assert await intact(service)
+
+
+async def test_one_administrator_alone_takes_a_wallet_no_further_below_zero_than_a_setting_says(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    await o.alice.post("/wallets/topup", {"amount": 1_000_001})
+    paid = await o.pay(1_000_001)
+    await o.bob.post("/wallets/transfer", {"to_handle": "alice", "amount": 1_000_001})
+    path = f"/transactions/{paid}/refund"
+    refused = await do(o.ada, path, force=True)
+    assert (refused.status_code, refused.json()["code"]) == (422, "overdraft-limit-too-high")
+    assert (refused.json()["maximum"], await balance_of(o.bob)) == (1_000_000, 0)
+    await o.alice.post("/wallets/transfer", {"to_handle": "bob", "amount": 1})
+    forced = await do(o.ada, path, force=True)
+    assert (forced.status_code, await balance_of(o.bob)) == (201, -1_000_000)
     assert await intact(service)
 
 
@@ -130,7 +151,7 @@ async def test_refunds_that_are_forced_at_once_are_told_in_the_order_in_which_th
     )
     assert {answer.status_code for answer in answers} == {201}
     found = (await o.ada.get("/admin/audit-trail?act=transfer.refunded")).json()["items"]
-    assert [act["after"]["overdraft_limit"] for act in found] == list(range(120, 0, -10))
+    assert [act["after"]["debt"] for act in found] == list(range(120, 0, -10))
     assert await intact(service)
 
 

@@ -165,6 +165,8 @@ CHECKED = {
     "floor": ("-9000000000000001", "accounts_floor_in_range"),
     "floor, posted": ("-10, -11", "accounts_available_not_below_floor"),
     "posted, held": ("10, 11", "accounts_available_not_below_floor"),
+    "posted, debt": ("-11, 10", "accounts_available_not_below_floor"),
+    "debt": ("9000000000000001", "accounts_debt_in_range"),
     "version": ("-1", "accounts_version_not_negative"),
     "head_hash": (r"'\x00'", "accounts_hash_has_32_bytes"),
     "frozen": ("4", "accounts_frozen_known"),

@@ -42,6 +42,7 @@ ACCOUNTS: dict[str, Tampering] = {
         "alice",
     ),
     "floor": ("floor = -100", "controls-were-decided", "alice"),
+    "debt": ("debt = 1", "debt-is-what-is-missing", "alice"),
     "frozen": ("frozen = 1", "controls-were-decided", "alice"),
     "head_booked_at for ever": ("head_booked_at = 'infinity'", "head-booked-at", "alice"),
     "head_booked_at to nothing": ("head_booked_at = NULL", "head-booked-at", "alice"),

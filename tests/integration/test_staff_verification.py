@@ -158,6 +158,21 @@ WHOLE = {
         "UPDATE accounts SET floor = floor - 1 WHERE id = '<bob>'",
         "controls-were-decided",
     ),
+    "a debt grows": (
+        "UPDATE accounts SET debt = debt + 1 WHERE id = '<bob>'",
+        "debt-is-what-is-missing",
+    ),
+    "a debt is an overdraft": (
+        "UPDATE accounts SET floor = floor - debt, debt = 0 WHERE id = '<bob>'",
+        "controls-were-decided",
+    ),
+    "the act of a refund that was forced tells of a smaller debt": (
+        (
+            "UPDATE audit_trail SET after = jsonb_set(after::jsonb, '{debt}', '1')::json "
+            "WHERE after ->> 'debt' IS NOT NULL"
+        ),
+        "controls-were-decided",
+    ),
     "an overdraft is forgotten": (
         "UPDATE accounts SET floor = 0 WHERE id = '<alice>'",
         "controls-were-decided",

@@ -146,9 +146,11 @@ class ModelLedger:
         if rest < source.floor:
             if command.verb != "force" or rest < -LIMIT:
                 return "insufficient-funds"
-            if target.posted + command.amount <= LIMIT:
-                source.floor = rest
-        refusal = self._move(source, target, command.amount, settled=True, staff=True)
+            refusal = target.refuse_credit(command.amount, settled=True)
+            if refusal is None:
+                self._book(source, target, command.amount)
+        else:
+            refusal = self._move(source, target, command.amount, settled=True, staff=True)
         if refusal is None:
             self.refunded[command.funding] = before + command.amount
         return refusal
@@ -180,6 +182,9 @@ class ModelLedger:
             amount, settled=settled
         )
         if refusal is None:
-            source.posted, source.version = source.posted - amount, source.version + 1
-            target.posted, target.version = target.posted + amount, target.version + 1
+            self._book(source, target, amount)
         return refusal
+
+    def _book(self, source: Wallet, target: Wallet, amount: int) -> None:
+        source.posted, source.version = source.posted - amount, source.version + 1
+        target.posted, target.version = target.posted + amount, target.version + 1

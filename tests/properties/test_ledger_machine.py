@@ -528,6 +528,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 account.head_hash,
                 account.head_booked_at,
                 account.floor,
+                account.debt,
                 account.balance_max,
             )
             found += [str(violation) for violation in stream_violations(state, entries)]

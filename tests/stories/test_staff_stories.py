@@ -47,7 +47,9 @@ STORIES = {
         balance bob -20
         balance alice 120
         send bob alice 1 -> insufficient-funds
-        overdraft bob 10 -> overdraft-in-use
+        overdraft bob 10 -> done
+        send bob alice 1 -> insufficient-funds
+        overdraft bob 5 -> overdraft-in-use
         overdraft bob 25 -> done
         send bob alice 5 -> accepted
         balance bob -25
@@ -56,6 +58,44 @@ STORIES = {
         send alice bob 30 key=k -> accepted
         refund k force=yes -> accepted
         send bob alice 1 -> insufficient-funds
+    """,
+    "what comes in repays a debt, and cannot be spent again": """
+        send alice bob 30 key=k -> accepted
+        send bob alice 30 -> accepted
+        refund k force=yes -> accepted
+        send alice bob 20 -> accepted
+        send bob alice 1 -> insufficient-funds
+        balance bob -10
+        send alice bob 15 -> accepted
+        send bob alice 6 -> insufficient-funds
+        send bob alice 5 -> accepted
+        send bob alice 1 -> insufficient-funds
+        balance bob 0
+    """,
+    "a debt deepens by another forced refund alone": """
+        send alice bob 30 key=k -> accepted
+        send alice bob 20 key=l -> accepted
+        send bob alice 50 -> accepted
+        refund k force=yes -> accepted
+        refund l -> insufficient-funds
+        adjust bob -1 as=a -> accepted
+        approve a by=max -> adjustment-not-booked
+        batch refund l force=yes ; send alice bob 45 -> accepted, accepted
+        send bob alice 1 -> insufficient-funds
+        balance bob -5
+        overdraft bob 0 -> done
+    """,
+    "one administrator alone forces a wallet no further than they may": """
+        send alice bob 30 key=k -> accepted
+        send alice bob 20 key=l -> accepted
+        send bob alice 50 -> accepted
+        refund k force=yes debt=29 -> overdraft-limit-too-high
+        refund k force=yes debt=30 -> accepted
+        refund l force=yes debt=49 -> overdraft-limit-too-high
+        overdraft bob 10 -> done
+        refund l force=yes debt=40 -> accepted
+        balance bob -50
+        balance alice 150
     """,
     "a freeze stops people and no refund": """
         send alice bob 30 key=k -> accepted

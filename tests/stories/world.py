@@ -40,7 +40,7 @@ from wallet.domain.errors import WalletError
 from wallet.domain.funding import DeclineTopUp, RequestTopUp, SettleTopUp, funding_id_of
 from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Instruction, Parts, Result, part_digest
-from wallet.domain.money import currency_of
+from wallet.domain.money import BALANCE_MAX, currency_of
 from wallet.domain.refunds import BookedTransfer, RefundTransfer
 from wallet.domain.spending import Interval, Spending, SpendingRule
 from wallet.domain.staff import StaffMember
@@ -170,7 +170,7 @@ class World:
                 return controls.unfrozen(account)
             if verb == "close":
                 return controls.closed(account)
-            return controls.with_overdraft(account, int(names[1]))
+            return controls.with_overdraft(account, int(names[1]), BALANCE_MAX)
 
         wallet_id = wallet(names[0], options.get("in", "USD"))
         return await control(self.unit_of_work, wallet_id, decide)
@@ -350,7 +350,14 @@ class World:
         )
         details = Details(bytes(range(32)), metadata={"refund_of": str(transfer.id)})
         return RefundTransfer(
-            header, transfer, member(actor), "because", new_id(), "force" in options, details
+            header,
+            transfer,
+            member(actor),
+            "because",
+            new_id(),
+            "force" in options,
+            int(options.get("debt", BALANCE_MAX)),
+            details,
         )
 
     def adjust(self, name: str, amount: int, options: dict[str, str]) -> RequestAdjustment:

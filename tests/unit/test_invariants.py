@@ -267,6 +267,14 @@ ALONE: dict[str, tuple[set[str], Callable[[], Stream]]] = {
         {"available-not-below-floor"},
         lambda: (replace(intact()[0], floor=21), intact()[1]),
     ),
+    "available further below the floor than the debt": (
+        {"available-not-below-floor"},
+        lambda: (replace(intact()[0], floor=25, debt=4), intact()[1]),
+    ),
+    "a debt that is more than what is missing": (
+        {"debt-is-what-is-missing"},
+        lambda: (replace(intact()[0], floor=25, debt=6), intact()[1]),
+    ),
     "a balance above the limit": (
         {"balance-in-range"},
         lambda: chained(bare(entry(1, LIMIT + 1, LIMIT + 1))),

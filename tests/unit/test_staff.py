@@ -18,7 +18,7 @@ from wallet.domain.adjustments import (
     check_adjustment,
 )
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
-from wallet.domain.controls import Controls, OverdraftInUse
+from wallet.domain.controls import Controls, OverdraftInUse, OverdraftLimitTooHigh
 from wallet.domain.money import Currency
 from wallet.domain.staff import (
     RIGHTS,
@@ -121,11 +121,30 @@ def test_freezing_never_lets_go_of_another_direction(
 
 
 def test_an_overdraft_covers_what_is_owed_already() -> None:
-    assert controls.with_overdraft(account(-50, floor=-80), 50).floor == -50
+    assert controls.with_overdraft(account(-50, floor=-80), 50, 100).floor == -50
     with pytest.raises(OverdraftInUse):
-        controls.with_overdraft(account(-50, floor=-80), 49)
+        controls.with_overdraft(account(-50, floor=-80), 49, 100)
     with pytest.raises(OverdraftInUse):
-        controls.with_overdraft(account(10, held=20, floor=-80), 9)
+        controls.with_overdraft(account(10, held=20, floor=-80), 9, 100)
+
+
+def test_an_overdraft_may_be_granted_to_who_is_in_debt_and_covers_some_of_it() -> None:
+    assert account(-50).debt == 50
+    assert controls.with_overdraft(account(-50), 20, 100).floor == -20
+    assert account(-50, floor=-20).debt == 30
+    assert (account(-50, floor=-50).debt, account(1).debt) == (0, 0)
+
+
+def test_one_administrator_alone_grants_no_more_than_they_may() -> None:
+    assert controls.with_overdraft(account(), 100, 100).floor == -100
+    with pytest.raises(OverdraftLimitTooHigh) as told:
+        controls.with_overdraft(account(), 101, 100)
+    assert told.value.facts == {"maximum": 100}
+    # What is more than that already may be lowered, and stay.
+    assert controls.with_overdraft(account(floor=-300), 200, 100).floor == -200
+    assert controls.with_overdraft(account(floor=-300), 300, 100).floor == -300
+    with pytest.raises(OverdraftLimitTooHigh):
+        controls.with_overdraft(account(floor=-300), 301, 100)
 
 
 def test_a_wallet_is_closed_only_when_nothing_is_in_it() -> None:
@@ -142,7 +161,7 @@ def test_a_closed_wallet_takes_no_control_but_being_closed() -> None:
     with pytest.raises(WalletClosed):
         controls.unfrozen(shut)
     with pytest.raises(WalletClosed):
-        controls.with_overdraft(shut, 5)
+        controls.with_overdraft(shut, 5, 100)
     assert controls.closed(shut) == Controls.of(shut)
 
 

@@ -47,6 +47,7 @@ def wallet(card: WalletCard) -> JsonObject:
         **document,
         "owner": person(card.owner),
         "overdraft_limit": -view.floor,
+        "debt": view.debt,
         "last_booked_at": None if card.last_booked_at is None else moment(card.last_booked_at),
     }
 

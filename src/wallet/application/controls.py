@@ -31,7 +31,9 @@ class WalletControls:
         revocations: Revocations,
         clock: Clock,
         new_id: NewId,
+        overdraft_max: int,
     ) -> None:
+        self._overdraft_max = overdraft_max
         self._unit_of_work = unit_of_work
         self._revocations = revocations
         self._clock = clock
@@ -60,10 +62,13 @@ class WalletControls:
     async def allow_overdraft(
         self, actor: StaffMember, wallet_id: UUID, limit: int, reason: str
     ) -> WalletCard:
-        """Let a wallet go `limit` minor units below zero; raise `OverdraftInUse`."""
+        """Let a wallet go `limit` minor units below zero.
+
+        Raises `OverdraftLimitTooHigh` above what one administrator may grant, or `OverdraftInUse`.
+        """
 
         def decide(account: Account) -> Controls:
-            return controls.with_overdraft(account, limit)
+            return controls.with_overdraft(account, limit, self._overdraft_max)
 
         return await self._control(actor, wallet_id, reason, ActKind.OVERDRAFT_SET, decide)
 

@@ -30,7 +30,9 @@ class Refunds:
         unit_of_work: UnitOfWorkFactory,
         new_id: NewId,
         random_bytes: Callable[[int], bytes],
+        debt_max: int,
     ) -> None:
+        self._debt_max = debt_max
         self._mover = mover
         self._unit_of_work = unit_of_work
         self._new_id = new_id
@@ -84,6 +86,7 @@ class Refunds:
             reason=reason,
             act_id=self._new_id(),
             force=force,
+            debt_max=self._debt_max,
             details=Details(
                 self._random_bytes(SALT_LENGTH), metadata={METADATA_KEY: str(transfer.id)}
             ),

@@ -35,12 +35,14 @@ def staff_side(
             revocations=people.revocations,
             clock=utc_now,
             new_id=new_id,
+            overdraft_max=ground.settings.overdraft_max,
         ),
         refunds=Refunds(
             mover=money.mover,
             unit_of_work=ground.reading,
             new_id=new_id,
             random_bytes=os.urandom,
+            debt_max=ground.settings.overdraft_max,
         ),
         adjustments=WalletAdjustments(
             mover=money.mover,

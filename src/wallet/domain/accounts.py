@@ -104,6 +104,11 @@ class Account:
         return self.posted - self.held
 
     @property
+    def debt(self) -> int:
+        """How far below its floor a forced refund has left it, in minor units; mostly 0."""
+        return max(0, self.floor - self.available)
+
+    @property
     def balance_max(self) -> int:
         """How far from zero the balance may be, in minor units."""
         return BALANCE_MAX if self.purpose is Purpose.WALLET else SYSTEM_BALANCE_MAX

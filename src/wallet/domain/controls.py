@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from wallet.domain.accounts import Account, Freeze, WalletClosed
-from wallet.domain.errors import Conflict
+from wallet.domain.errors import Conflict, Rejected
 from wallet.domain.wallets import WalletNotEmpty
 
 
@@ -16,6 +16,12 @@ class OverdraftInUse(Conflict):
     """The wallet is further below zero than that."""
 
     code = "overdraft-in-use"
+
+
+class OverdraftLimitTooHigh(Rejected):
+    """One administrator alone may not let a wallet go that far below zero."""
+
+    code = "overdraft-limit-too-high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +63,16 @@ def unfrozen(account: Account) -> Controls:
     return Controls(Freeze.NONE, account.floor, closed=False)
 
 
-def with_overdraft(account: Account, limit: int) -> Controls:
+def with_overdraft(account: Account, limit: int, maximum: int) -> Controls:
     """Let a wallet go down to `limit` minor units below zero; 0 takes the overdraft away.
 
-    Raises `WalletClosed`, or `OverdraftInUse` if it is further down already.
+    Raises `WalletClosed`; `OverdraftLimitTooHigh` if that is more than `maximum` and than it may
+    now; `OverdraftInUse` if that is less than it may now and it is further down already.
     """
     _require_open(account)
-    if account.available < -limit:
+    if limit > max(maximum, -account.floor):
+        raise OverdraftLimitTooHigh(maximum=maximum)
+    if -limit > account.floor and account.available < -limit:
         raise OverdraftInUse(available=account.available, limit=limit)
     return Controls(account.freeze, -limit, closed=False)
 

@@ -45,6 +45,7 @@ class AccountState:
     head_hash: bytes
     head_booked_at: datetime | None
     floor: int
+    debt: int = 0
     balance_max: int = BALANCE_MAX
 
 
@@ -195,8 +196,11 @@ class AccountStream:
             yield Violation("head-hash", account.id, None, "is not that of the last entry")
         if account.head_booked_at != self._booked_at:
             yield Violation("head-booked-at", account.id, None, "is not that of the last entry")
-        if account.posted - account.held < account.floor:
+        short = max(0, account.floor - (account.posted - account.held))
+        if short > account.debt:
             yield Violation("available-not-below-floor", account.id, None, "is below")
+        elif short < account.debt:
+            yield Violation("debt-is-what-is-missing", account.id, None, f"{account.debt}: {short}")
 
 
 def stream_violations(account: AccountState, entries: Iterable[StoredEntry]) -> Iterator[Violation]:

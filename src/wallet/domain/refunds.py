@@ -12,6 +12,7 @@ from uuid import UUID
 
 from wallet.domain.accounts import InsufficientFunds
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
+from wallet.domain.controls import OverdraftLimitTooHigh
 from wallet.domain.errors import NotFound, Rejected
 from wallet.domain.journal import Details, Posting
 from wallet.domain.ledger import Change, Decision, Header, StaffChange
@@ -66,7 +67,8 @@ class Refund:
 class RefundTransfer:
     """Move `header.amount` of a transfer back, from its payee's wallet to its payer's.
 
-    With `force`, a payee without the money gets an overdraft that covers it, in the same decision.
+    With `force`, a payee without the money goes below their wallet's floor: into a debt of at most
+    `debt_max` minor units, which what comes in repays before anything can be sent again.
     """
 
     header: Header
@@ -75,6 +77,7 @@ class RefundTransfer:
     reason: str
     act_id: UUID
     force: bool = False
+    debt_max: int = BALANCE_MAX
     details: Details | None = None
     funding_id: None = None
     parts: None = None
@@ -95,17 +98,18 @@ class RefundTransfer:
                 amount=transfer.amount, refunded=refunded, refundable=transfer.amount - refunded
             )
         refusal = source.refuse_debit(amount, despite_freeze=True)
-        floor = source.floor
         rest = source.available - amount
+        debt = max(0, source.floor - rest)
         if self.force and isinstance(refusal, InsufficientFunds) and rest >= -BALANCE_MAX:
-            refusal, floor = None, rest
+            within = debt <= self.debt_max
+            refusal = None if within else OverdraftLimitTooHigh(maximum=self.debt_max)
         refusal = refusal or target.refuse_credit(amount, settled=True)
         if refusal is not None:
             return refusal
         refund = Refund(
             transfer.account_id, transfer.id, self.header.id, source.id, amount, book.booked_at
         )
-        act = self._act(book, refunded, source.floor, floor)
+        act = self._act(book, refunded, source.debt, debt)
         return Change(
             postings=(
                 Posting(source.id, -amount, counterparty_id=target.id),
@@ -114,14 +118,14 @@ class RefundTransfer:
             staff=StaffChange(
                 acts=(act,),
                 refunds=(refund,),
-                floors={} if floor == source.floor else {source.id: floor},
+                debts={source.id: debt} if debt else {},
             ),
         )
 
-    def _act(self, book: "Book", refunded: int, floor: int, new_floor: int) -> Act:
+    def _act(self, book: "Book", refunded: int, debt: int, new_debt: int) -> Act:
         before, after = {"refunded": refunded}, {"refunded": refunded + self.header.amount}
-        if new_floor != floor:
-            before["overdraft_limit"], after["overdraft_limit"] = -floor, -new_floor
+        if new_debt:
+            before["debt"], after["debt"] = debt, new_debt
         return Act(
             id=self.act_id,
             kind=ActKind.TRANSFER_REFUNDED,

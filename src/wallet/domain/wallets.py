@@ -49,6 +49,11 @@ class WalletView:
         """What may be spent, in minor units, not counting an overdraft."""
         return self.posted - self.held
 
+    @property
+    def debt(self) -> int:
+        """How far below its floor a forced refund has left it, in minor units; mostly 0."""
+        return max(0, self.floor - self.available)
+
 
 class Wallets(Protocol):
     """Wallets as they are opened, found, read and closed."""

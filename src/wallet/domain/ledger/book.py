@@ -63,7 +63,7 @@ class Book:
     acts: list["Act"] = field(default_factory=list)
     new_refunds: list["Refund"] = field(default_factory=list)
     changed_adjustments: dict[UUID, "Adjustment"] = field(default_factory=dict)
-    new_floors: dict[UUID, int] = field(default_factory=dict)
+    new_debts: dict[UUID, int] = field(default_factory=dict)
     spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
     changed_spendings: dict[SpendingPlace, "Spending"] = field(default_factory=dict)
     key_payments: list[tuple[SpendingPlace, UUID]] = field(default_factory=list)
@@ -203,8 +203,7 @@ class Book:
         for adjustment in change.adjustments:
             self.adjustments[adjustment.id] = adjustment
             self.changed_adjustments[adjustment.id] = adjustment
-        for account_id, floor in change.floors.items():
-            self.accounts[account_id].floor = self.new_floors[account_id] = floor
+        self.new_debts.update(change.debts)
 
     def _spend(self, spending: "Spending", instruction_id: UUID) -> None:
         place = spending.place
@@ -225,7 +224,8 @@ class Book:
             if not (-limit <= posted <= limit and 0 <= held <= limit):
                 raise LedgerInvariantBroken("a balance leaves its range")
             spends = posting.posted_delta - posting.held_delta < 0
-            if spends and posted - held < account.floor and posted - held < _floor(change, account):
+            short = account.floor - (posted - held)
+            if spends and short > 0 and short != _debt(change, account.id):
                 raise LedgerInvariantBroken("available would be below the floor")
             seen.add(posting.account_id)
             sums[account.currency] = sums.get(account.currency, 0) + posting.posted_delta
@@ -290,13 +290,9 @@ class _Mark:
     key_payments: int
 
 
-def _floor(change: Change, account: Account) -> int:
-    """Return how far an account may go once a change is made."""
-    return (
-        account.floor
-        if change.staff is None
-        else change.staff.floors.get(account.id, account.floor)
-    )
+def _debt(change: Change, account_id: UUID) -> int:
+    """Return how far below its floor a change leaves an account on purpose."""
+    return 0 if change.staff is None else change.staff.debts.get(account_id, 0)
 
 
 def _refusal_of(refused: Sequence[tuple[int, Rejected]]) -> PartsRefused:

@@ -90,12 +90,15 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class StaffChange:
-    """What an instruction of staff does besides moving money; `floors` are new ones by account."""
+    """What an instruction of staff does besides moving money.
+
+    `debts` are how far below their floors it leaves accounts, in minor units; nothing else may.
+    """
 
     acts: tuple["Act", ...] = ()
     refunds: tuple["Refund", ...] = ()
     adjustments: tuple["Adjustment", ...] = ()
-    floors: Mapping[UUID, int] = field(default_factory=dict)
+    debts: Mapping[UUID, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ UPDATE audits SET account_id = $1, version = $2, entries = $3, began_at = $4,
 AUDITED_ACCOUNTS = """
 SELECT id, currency, posted, held, version, head_hash,
        CASE WHEN head_booked_at BETWEEN '1970-01-01Z' AND '9999-01-01Z' THEN head_booked_at END,
-       floor,
+       floor, debt,
        CASE purpose WHEN 'wallet' THEN 9000000000000000 ELSE 9000000000000000000 END
 FROM accounts WHERE id >= $1 ORDER BY id LIMIT $2
 """

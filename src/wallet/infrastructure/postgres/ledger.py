@@ -29,8 +29,8 @@ from wallet.infrastructure.postgres.pool import Connection, Record
 from wallet.infrastructure.postgres.spendings import read_spendings, save_spendings
 from wallet.infrastructure.postgres.staff_changes import (
     adjustments_at,
+    allow_debts,
     refunded,
-    save_floors,
     save_staff_changes,
 )
 
@@ -103,7 +103,9 @@ WITH rows AS MATERIALIZED (
 ), changed_accounts AS (
     UPDATE accounts
     SET posted = rows.posted_after, held = rows.held_after, version = rows.version,
-        head_hash = rows.hash, head_booked_at = $1
+        head_hash = rows.hash, head_booked_at = $1,
+        debt = CASE WHEN accounts.debt = 0 THEN 0 ELSE least(accounts.debt,
+            greatest(0, accounts.floor - (rows.posted_after - rows.held_after))) END
     FROM rows
     WHERE rows.is_last AND accounts.id = rows.account_id AND accounts.version < rows.version
     RETURNING 1
@@ -268,8 +270,8 @@ class PostgresLedger:
         entries = _entry_rows(book)
         instructions = [_instruction_row(outcome) for outcome in book.outcomes]
         with translated():
-            if book.new_floors:
-                await save_floors(self._connection, book)
+            if book.new_debts:
+                await allow_debts(self._connection, book)
             try:
                 counts = await self._connection.fetchrow(
                     SAVE, book.booked_at, entries, instructions, new_id()

@@ -21,8 +21,8 @@ INSERT INTO refunds (account_id, transfer_id, id, source_id, amount, booked_at)
 VALUES ($1, $2, $3, $4, $5, $6)
 """
 
-# Before the balances: each statement checks that available is not below the floor.
-SET_FLOOR = "UPDATE accounts SET floor = $2 WHERE id = $1"
+# Before the balances: each statement checks how far below its floor an account is.
+ALLOW_DEBT = "UPDATE accounts SET debt = greatest(debt, $2) WHERE id = $1"
 
 
 async def refunded(
@@ -46,10 +46,10 @@ async def adjustments_at(
     return {row["id"]: adjustment_of(row) for row in rows}
 
 
-async def save_floors(connection: Connection, book: Book) -> None:
-    """Write the overdrafts that a batch granted; before the money that needs them."""
-    for account_id, floor in book.new_floors.items():
-        await connection.execute(SET_FLOOR, account_id, floor)
+async def allow_debts(connection: Connection, book: Book) -> None:
+    """Write how far a batch takes accounts below their floors, before the money that does."""
+    for account_id, debt in book.new_debts.items():
+        await connection.execute(ALLOW_DEBT, account_id, debt)
 
 
 async def save_staff_changes(connection: Connection, book: Book) -> None:

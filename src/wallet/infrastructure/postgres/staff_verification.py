@@ -86,6 +86,7 @@ STAFF_CHECKS: dict[str, str] = {
         SELECT a.id AS account_id, NULL::bigint AS version,
                'nobody decided its ' || CASE
                    WHEN a.floor <> coalesce(-o.overdraft, 0) THEN 'overdraft'
+                   WHEN a.debt > coalesce(d.debt, 0) THEN 'debt'
                    WHEN a.frozen <> coalesce(f.frozen, 0) THEN 'freeze' ELSE 'closing' END
                    AS message
         FROM accounts a
@@ -107,8 +108,16 @@ STAFF_CHECKS: dict[str, str] = {
             FROM audit_trail WHERE subject_kind = 'wallet'
             ORDER BY subject_id, happened_at DESC, id DESC
         ) AS f ON f.wallet_id = a.id
+        LEFT JOIN (
+            SELECT DISTINCT ON (r.source_id) r.source_id AS wallet_id,
+                   (t.after ->> 'debt')::numeric AS debt
+            FROM audit_trail t JOIN refunds r ON r.id::text = t.after ->> 'refund_id'
+            WHERE t.act = 'transfer.refunded' AND t.after ->> 'debt' IS NOT NULL
+            ORDER BY r.source_id, t.happened_at DESC, t.id DESC
+        ) AS d ON d.wallet_id = a.id
         WHERE a.purpose = 'wallet' AND (
             a.floor <> coalesce(-o.overdraft, 0) OR a.frozen <> coalesce(f.frozen, 0)
+            OR a.debt > coalesce(d.debt, 0)
             OR (f.status = 'closed' AND a.closed_at IS NULL)
         )
     """,

@@ -25,7 +25,7 @@ PREFETCH = 2_000
 ACCOUNTS = """
 SELECT id, currency, posted, held, version, head_hash,
        CASE WHEN head_booked_at BETWEEN '1970-01-01Z' AND '9999-01-01Z' THEN head_booked_at END,
-       floor,
+       floor, debt,
        CASE purpose WHEN 'wallet' THEN 9000000000000000 ELSE 9000000000000000000 END
 FROM accounts ORDER BY id
 """

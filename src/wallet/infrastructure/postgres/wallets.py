@@ -77,7 +77,9 @@ SELECT EXISTS (SELECT FROM fundings WHERE account_id = ANY($1::uuid[]) AND statu
 CLOSE = "UPDATE accounts SET closed_at = $2 WHERE id = ANY($1::uuid[]) AND closed_at IS NULL"
 
 CONTROL = """
-UPDATE accounts SET frozen = $2, floor = $3, closed_at = coalesce(closed_at, $4)
+UPDATE accounts
+SET frozen = $2, floor = $3, closed_at = coalesce(closed_at, $4),
+    debt = least(debt, greatest(0, $3 - (posted - held)))
 WHERE id = $1 AND purpose = 'wallet'
 """
 

@@ -44,6 +44,7 @@ WALLET_EXAMPLE: JsonObject = {
     "display": "75.00 USD",
     "frozen": "none",
     "overdraft_limit": 0,
+    "debt": 0,
     "status": "open",
     "created_at": MOMENT,
     "last_booked_at": MOMENT,
@@ -104,6 +105,10 @@ class StaffWallet(Answer):
     frozen: str = Field(description="none, send, receive or both.")
     overdraft_limit: int = Field(
         description="How far below zero it may go, in minor units; 0 is not at all."
+    )
+    debt: int = Field(
+        description="How far below that a forced refund has left it, in minor units. What comes "
+        "in repays it; nothing can be sent before."
     )
     status: str = Field(description="open or closed.")
     created_at: str

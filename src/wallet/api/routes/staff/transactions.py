@@ -36,6 +36,7 @@ from wallet.api.routes.staff.shapes import (
 from wallet.api.state import idempotency_key
 from wallet.domain.accounts import BalanceLimitExceeded, InsufficientFunds, WalletClosed
 from wallet.domain.back_office import MovementNotFound
+from wallet.domain.controls import OverdraftLimitTooHigh
 from wallet.domain.ledger import IdempotencyKeyReused
 from wallet.domain.refunds import RefundExceedsTransfer, TransferNotFound
 from wallet.domain.safe_mode import SafeModeOn
@@ -140,7 +141,7 @@ class RefundBody(Body):
     force: bool = Field(
         False,
         description="Take the money even if the receiver does not have it (administrators only): "
-        "an overdraft that covers it is granted in the same decision.",
+        "their wallet is in debt then, and sends nothing until what comes in has repaid it.",
     )
 
 
@@ -191,6 +192,7 @@ async def get_staff_transaction(request: Request, id: UUID, staff: Reader) -> Js
             TransferNotFound,
             RefundExceedsTransfer,
             InsufficientFunds,
+            OverdraftLimitTooHigh,
             WalletClosed,
             BalanceLimitExceeded,
             SafeModeOn,
@@ -207,7 +209,7 @@ async def refund_transfer(
     """Move the whole of a transfer back to who paid it, once, however often it is asked for.
 
     Frozen wallets do not stop it. If the receiver lacks the money it is refused, unless an
-    administrator forces it: then their wallet goes below zero.
+    administrator forces it: then their wallet is in debt, by no more than a setting allows.
     """
     key = idempotency_key(request)
     transfer, outcome = await staff_side(request).refunds.refund(

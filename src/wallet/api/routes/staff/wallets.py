@@ -33,7 +33,7 @@ from wallet.api.routes.staff.shapes import (
 )
 from wallet.domain.accounts import Freeze, WalletClosed
 from wallet.domain.back_office import StaffWalletNotFound, WalletSearch
-from wallet.domain.controls import OverdraftInUse
+from wallet.domain.controls import OverdraftInUse, OverdraftLimitTooHigh
 from wallet.domain.history import CursorInvalid
 from wallet.domain.money import BALANCE_MAX
 from wallet.domain.wallets import WalletNotEmpty
@@ -184,7 +184,9 @@ async def close_wallet(
     operation_id="setOverdraft",
     summary="Let a wallet go below zero",
     response_model=StaffWallet,
-    responses=problem_responses(*STAFF_ACT, StaffWalletNotFound, WalletClosed, OverdraftInUse),
+    responses=problem_responses(
+        *STAFF_ACT, StaffWalletNotFound, WalletClosed, OverdraftInUse, OverdraftLimitTooHigh
+    ),
 )
 async def set_overdraft(
     request: Request,
@@ -192,7 +194,11 @@ async def set_overdraft(
     body: OverdraftBody,
     staff: OverdraftGranter,
 ) -> JsonObject:
-    """Set how far below zero a wallet may go; refused if it is further down already."""
+    """Set how far below zero a wallet may go.
+
+    Refused above what one administrator alone may grant (a setting of the service), and below what
+    is in use already.
+    """
     controls = staff_side(request).controls
     card = await controls.allow_overdraft(staff, id, body.limit, body.reason)
     return staff_answers.wallet(card)
