@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 from datetime import timedelta
 
 import pytest
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
 from tests.fakes.second_factors import code_at
+from tests.fakes.town import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
 
 from wallet.application.directory import Recipient
 from wallet.application.people import SignUp

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from tests.fakes.people import Town, owner
+from tests.fakes.town import Town, owner
 
 from wallet.application.api_keys import ApiKeyWish, NewApiKey, SpendingWish
 from wallet.application.directory import Recipient

@@ -4,8 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.fakes.people import OTHER_PASSWORD, PASSWORD, Town, attempt
 from tests.fakes.second_factors import code_at
+from tests.fakes.town import OTHER_PASSWORD, PASSWORD, Town, attempt
 
 from wallet.application.browser_sessions import Browser, BrowserSessions, Shown, csrf_token_of
 from wallet.application.unit_of_work import Interrupted, UnitOfWork

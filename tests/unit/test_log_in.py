@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
+from tests.fakes.town import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
 
 from wallet.application.authentication import Authentication
 from wallet.application.background import Background

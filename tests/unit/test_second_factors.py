@@ -4,8 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
 from tests.fakes.second_factors import code_at
+from tests.fakes.town import HERE, OTHER_PASSWORD, PASSWORD, Town, attempt
 
 from wallet.application.log_in import Tokens
 from wallet.application.second_factor_checks import second_factor_of_staff

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from tests.fakes.ledger import MemoryHistory
-from tests.fakes.people import HERE, OTHER_PASSWORD, PASSWORD, Town, owner
+from tests.fakes.town import HERE, OTHER_PASSWORD, PASSWORD, Town, owner
 
 from wallet.application.directory import Recipient
 from wallet.application.people import SignUp

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from tests.fakes.ledger import MemoryStore
-from tests.fakes.people import new_ids
+from tests.fakes.town import new_ids
 from tests.fakes.unit_of_work import MemoryUnitOfWork
 from tests.stories.world import World, person, wallet
 
