@@ -98,6 +98,30 @@ async def test_a_wallet_is_closed_when_it_is_empty_and_for_good(
     assert [act["act"] for act in acts] == ["wallet.closed"]
 
 
+async def test_an_owner_hears_what_staff_decided_but_neither_why_nor_by_whom(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    path = f"/wallets/{o.bob.wallet_id}"
+    for what, more in (
+        ("freeze", {"direction": "send"}), ("freeze", {"direction": "send"}),
+        ("unfreeze", {}), ("overdraft", {"limit": 70}), ("overdraft", {"limit": 0}), ("close", {}),
+    ):  # fmt: skip
+        assert (await do(o.ada, f"{path}/{what}", **more)).status_code == 200
+    told = (await o.bob.get("/events?limit=50")).json()["items"]
+    about = {"wallet_id": o.bob.wallet_id, "currency": "USD"}
+    assert [(e["type"], e["data"]) for e in told if e["data"].get("frozen")] == [
+        (kind, about | {"frozen": frozen, "overdraft_limit": limit, "status": status})
+        for kind, frozen, limit, status in (
+            ("wallet.frozen", "send", "0", "open"),
+            ("wallet.unfrozen", "none", "0", "open"),
+            ("wallet.overdraft-set", "none", "70", "open"),
+            ("wallet.overdraft-set", "none", "0", "open"),
+            ("wallet.closed", "none", "0", "closed"),
+        )
+    ]
+
+
 async def test_an_overdraft_lets_a_wallet_go_below_zero_and_no_further(
     client: httpx.AsyncClient, service: Service
 ) -> None:

@@ -48,7 +48,7 @@ class MemoryLogInDelays:
         self._clock = clock
         self.failures: dict[bytes, Failures] = {}
 
-    async def begin(self, account: bytes) -> None:
+    async def begin(self, account: bytes) -> int:
         now = self._clock()
         known = self.failures.get(account)
         if known is not None and known.blocked_until > now:
@@ -57,6 +57,7 @@ class MemoryLogInDelays:
         forgotten = known is None or known.last_at < now - FAILURES_FORGOTTEN_AFTER
         number = 1 if known is None or forgotten else known.number + 1
         self.failures[account] = Failures(number, now + timedelta(seconds=delay_s(number)), now)
+        return number
 
     async def succeed(self, account: bytes) -> None:
         self.failures.pop(account, None)

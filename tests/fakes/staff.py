@@ -9,7 +9,7 @@ from uuid import UUID
 from tests.fakes.ledger import MemoryHistory, MemoryStore, MemoryTransaction
 from wallet.domain.accounts import Account, Purpose
 from wallet.domain.adjustments import Adjustment, AdjustmentAlreadyDecided, AdjustmentStatus
-from wallet.domain.audit_trail import Act, ActKind, ActPlace, ActSearch
+from wallet.domain.audit_trail import TOLD_AS_EVENTS, Act, ActKind, ActPlace, ActSearch
 from wallet.domain.back_office import (
     EventPlace,
     Movement,
@@ -241,6 +241,7 @@ class MemoryBackOffice:
             event
             for event in self._store.events
             if event.person_id == person_id
+            and event.kind not in TOLD_AS_EVENTS
             and (before is None or (event.happened_at, event.id) < (before.happened_at, before.id))
         ]
         return sorted(found, key=lambda e: (e.happened_at, e.id), reverse=True)[:limit]

@@ -141,7 +141,12 @@ class Town:
         )
         self.codes = PasslibOneTimeCodes(["a key that encrypts second factors"])
         self.second_factor_checks = SecondFactorChecks(
-            codes=self.codes, delays=self.delays, mail=mail, new_id=self.new_id
+            unit_of_work=self.unit_of_work,
+            codes=self.codes,
+            delays=self.delays,
+            mail=mail,
+            clock=self.time,
+            new_id=self.new_id,
         )
         self.second_factors = SecondFactorKeeping(
             unit_of_work=self.unit_of_work,

@@ -330,6 +330,36 @@ async def test_five_wrong_codes_are_free_and_then_one_has_to_wait() -> None:
     await there.enter(there.otp())
 
 
+async def test_who_is_guessed_at_is_told_once_in_a_row_of_failures() -> None:
+    there = await home()
+    town = there.town
+
+    async def told() -> tuple[int, int]:
+        await town.background.drain()
+        mails = [m for m in town.mailer.outbox if m.subject == "Wrong codes are being tried"]
+        kinds = [event.kind for event in town.books.events]
+        return len(mails), kinds.count("user.second-factor-guessed")
+
+    async def guess(times: int) -> None:
+        for _ in range(times):
+            town.pass_time(seconds=60)
+            with pytest.raises(SecondFactorWrong):
+                await there.enter("000000")
+
+    await guess(4)
+    assert await told() == (0, 0)
+    await guess(1)
+    assert await told() == (1, 1)
+    assert town.mailer.outbox[-1].recipient == "ada@example.com"
+    assert "5 times in a row" in town.mailer.outbox[-1].text
+    await guess(3)
+    assert await told() == (1, 1)
+    town.pass_time(seconds=60)
+    await there.enter(there.otp())
+    await guess(5)
+    assert await told() == (2, 2)
+
+
 async def test_a_thousand_guesses_at_once_try_five_codes() -> None:
     there = await home()
     ways = [f"{number:06d}" for number in range(1000) if f"{number:06d}" != there.otp()]

@@ -75,8 +75,23 @@ def _data(event: Happening) -> dict[str, Any]:
 
 # What a receiver gets, for the `webhooks` of the document.
 
+API_KEY_FACTS = {"api_key_id": "0197a6f2-6d2a-7b90-8c1e-2f3a4b5c6d7e", "name": "Checkout"}
+CONTROLS_EXAMPLE = {"frozen": "send", "overdraft_limit": "0", "status": "open"}
+CONTROL_FACTS = {
+    "wallet_id": BALANCE_EXAMPLE["wallet_id"],
+    "currency": "EUR",
+    **CONTROLS_EXAMPLE,
+}
 FACTS: dict[str, dict[str, str]] = {
     "wallet.opened": {"wallet_id": BALANCE_EXAMPLE["wallet_id"], "currency": "EUR"},
+    "wallet.frozen": CONTROL_FACTS,
+    "wallet.unfrozen": {**CONTROL_FACTS, "frozen": "none"},
+    "wallet.closed": {**CONTROL_FACTS, "frozen": "none", "status": "closed"},
+    "wallet.overdraft-set": {**CONTROL_FACTS, "frozen": "none", "overdraft_limit": "5000"},
+    "user.second-factor-guessed": {"failures": "5"},
+    "api-key.created": API_KEY_FACTS,
+    "api-key.rotated": API_KEY_FACTS,
+    "api-key.revoked": API_KEY_FACTS,
     "session.refresh-token-reused": {"session_id": "0197a6f2-4e2b-7d11-a0c3-9b8a7c6d5e4f"},
     "user.appointed": {"role": "admin"},
     "user.recovery-code-used": {"recovery_codes_left": "9"},

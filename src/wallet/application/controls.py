@@ -15,6 +15,7 @@ from wallet.domain.accounts import Account, Freeze, Purpose
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
 from wallet.domain.back_office import PersonNotFound, StaffWalletNotFound, WalletCard
 from wallet.domain.controls import Controls
+from wallet.domain.events import Event
 from wallet.domain.staff import Right, RightMissing, StaffMember, reason_of
 from wallet.domain.users import Role
 
@@ -133,9 +134,23 @@ class WalletControls:
                     after=after.facts(),
                 )
                 await work.audit_trail.add(act)
+                await self._tell(work, account, act)
             card = await _card(work, wallet_id)
             await work.commit()
         return card
+
+    async def _tell(self, work: UnitOfWork, account: Account, act: Act) -> None:
+        """Tell the owner what was decided, but neither by whom nor why."""
+        if account.owner_id is None:
+            return
+        facts = {
+            "wallet_id": str(account.id),
+            "currency": str(account.currency),
+            **{name: str(value) for name, value in act.after.items()},
+        }
+        await work.events.add(
+            Event(self._new_id(), account.owner_id, act.kind.value, facts, act.happened_at)
+        )
 
 
 async def _card(work: UnitOfWork, wallet_id: UUID) -> WalletCard:

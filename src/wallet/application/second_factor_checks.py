@@ -7,11 +7,11 @@ from hashlib import sha256
 from uuid import UUID
 
 from wallet.application.account_mail import AccountMail
-from wallet.application.ports import Message, NewId, OneTimeCodes
-from wallet.application.unit_of_work import UnitOfWork
+from wallet.application.ports import Clock, Message, NewId, OneTimeCodes
+from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.errors import WalletError
 from wallet.domain.events import Event
-from wallet.domain.guards import LogInDelays
+from wallet.domain.guards import FREE_FAILURES, LogInDelays
 from wallet.domain.second_factors import (
     OneTimeCode,
     OtpWrong,
@@ -32,14 +32,31 @@ Codes left: {left}.
 
 If it was not you, set a new password at once and make new recovery codes.
 """
+GUESSED_SUBJECT = "Wrong codes are being tried"
+GUESSED_TEXT = """\
+Wrong codes of your wallet's second factor were given {failures} times in a row. Only somebody
+who knows your password, or is logged in as you, gets that far. Each further attempt has to wait
+longer.
+
+If it was not you, set a new password at once; that ends all your sessions.
+"""
 
 
 class SecondFactorChecks:
     """One attempt per code, which counts as failed until it has succeeded."""
 
     def __init__(
-        self, *, codes: OneTimeCodes, delays: LogInDelays, mail: AccountMail, new_id: NewId
+        self,
+        *,
+        unit_of_work: UnitOfWorkFactory,
+        codes: OneTimeCodes,
+        delays: LogInDelays,
+        mail: AccountMail,
+        clock: Clock,
+        new_id: NewId,
     ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
         self._codes = codes
         self._delays = delays
         self._mail = mail
@@ -53,10 +70,12 @@ class SecondFactorChecks:
         stays counted when that is rolled back.
         """
         account = sha256(b"wallet-second-factor-v1\0" + user_id.bytes).digest()
-        await self._delays.begin(account)
+        failures = await self._delays.begin(account)
         try:
             yield
         except (OtpWrong, SecondFactorWrong):
+            if failures == FREE_FAILURES:
+                await self._tell_of_guesses(user_id, failures)
             raise
         except WalletError:
             await self._delays.take_back(account)
@@ -89,6 +108,20 @@ class SecondFactorChecks:
         """Post a mail, if there is one."""
         if message is not None:
             self._mail.post(message)
+
+    async def _tell_of_guesses(self, user_id: UUID, failures: int) -> None:
+        """Tell somebody that their codes are being guessed: once in a row of failures."""
+        async with self._unit_of_work() as work:
+            facts = {"failures": str(failures)}
+            now = self._clock()
+            await work.events.add(
+                Event(self._new_id(), user_id, "user.second-factor-guessed", facts, now)
+            )
+            user = await work.users.get(user_id)
+            await work.commit()
+        if user is not None and user.email is not None:
+            text = GUESSED_TEXT.format(failures=failures)
+            self._mail.post(Message(user.email, GUESSED_SUBJECT, text))
 
     async def _use_digits(
         self, work: UnitOfWork, factor: SecondFactor, digits: str, now: datetime

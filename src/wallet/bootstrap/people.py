@@ -169,7 +169,14 @@ def _tools(ground: Ground, mailer: Mailer) -> _Tools:
         public_url=settings.public_url,
     )
     codes = PasslibOneTimeCodes(second_factor_keys(settings, ground.directory))
-    second_factor_checks = SecondFactorChecks(codes=codes, delays=delays, mail=mail, new_id=new_id)
+    second_factor_checks = SecondFactorChecks(
+        unit_of_work=ground.unit_of_work,
+        codes=codes,
+        delays=delays,
+        mail=mail,
+        clock=utc_now,
+        new_id=new_id,
+    )
     revocations = Revocations(unit_of_work=ground.reading, clock=utc_now, report=ground.report)
     keys = signing_keys(settings, ground.directory)
     return _Tools(

@@ -35,6 +35,19 @@ class ActKind(StrEnum):
     ADJUSTMENT_REJECTED = "adjustment.rejected"
 
 
+TOLD_AS_EVENTS = frozenset(
+    {
+        ActKind.WALLET_FROZEN.value,
+        ActKind.WALLET_UNFROZEN.value,
+        ActKind.WALLET_CLOSED.value,
+        ActKind.OVERDRAFT_SET.value,
+        "user.appointed",
+        "user.second-factor-reset",
+    }
+)
+"""The events by which people hear of acts; who reads the acts need not read them as well."""
+
+
 class SubjectKind(StrEnum):
     """What it was done to."""
 

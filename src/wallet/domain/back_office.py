@@ -224,5 +224,5 @@ class BackOffice(Protocol):
     async def events(
         self, person_id: UUID, *, before: EventPlace | None, limit: int
     ) -> Sequence[Event]:
-        """Return the next `limit` events of a person, newest first."""
+        """Return the next `limit` events of a person, newest first, but for what is an act too."""
         ...

@@ -28,6 +28,10 @@ EVENT_TYPES: Mapping[str, str] = {
     "adjustment.received": "Staff corrected your balance upwards.",
     "adjustment.sent": "Staff corrected your balance downwards.",
     "wallet.opened": "You opened a wallet in another currency.",
+    "wallet.frozen": "Staff froze one of your wallets.",
+    "wallet.unfrozen": "Staff let one of your wallets send and receive again.",
+    "wallet.closed": "Staff closed one of your wallets.",
+    "wallet.overdraft-set": "Staff changed how far below zero one of your wallets may go.",
     "user.signed-up": "You signed up.",
     "user.updated": "Your names or your handle changed.",
     "user.appointed": "You became one of the staff, or have another role among them or none.",
@@ -39,7 +43,11 @@ EVENT_TYPES: Mapping[str, str] = {
     "user.second-factor-reset": "Staff took your second factor off, since you could not get in.",
     "user.recovery-code-used": "A recovery code of your second factor was used.",
     "user.recovery-codes-replaced": "You made new recovery codes.",
+    "user.second-factor-guessed": "Wrong codes of your second factor were given, again and again.",
     "session.refresh-token-reused": "A refresh token came a second time, so its session ended.",
+    "api-key.created": "You made an API key.",
+    "api-key.rotated": "You gave an API key a new secret.",
+    "api-key.revoked": "You revoked an API key.",
     ENDPOINT_DISABLED: "A webhook endpoint was disabled because it failed for days, or is gone.",
 }
 """Every type there is, and what it says; `user.closed` is told to nobody who is left."""

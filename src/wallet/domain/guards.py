@@ -75,8 +75,11 @@ class Guards(Protocol):
 class LogInDelays(Protocol):
     """Failures in a row per account; the account is a digest, whether or not it exists."""
 
-    async def begin(self, account: bytes) -> None:
-        """Count an attempt as failed until `succeed`; raise `LogInDelayed` while one must wait."""
+    async def begin(self, account: bytes) -> int:
+        """Count an attempt as failed until `succeed`; return how many have failed with it.
+
+        Raises `LogInDelayed` while one must wait.
+        """
         ...
 
     async def succeed(self, account: bytes) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
+from wallet.domain.audit_trail import TOLD_AS_EVENTS
 from wallet.domain.back_office import (
     MATCHES_MAX,
     EventPlace,
@@ -140,6 +141,7 @@ ORDER BY i.booked_at DESC, i.id DESC LIMIT $2
 EVENTS = """
 SELECT id, person_id, kind, facts, happened_at FROM events
 WHERE person_id = $1 AND happened_at <= $2 AND (happened_at, id) < ($2, $3)
+  AND kind <> ALL ($5::text[])
 ORDER BY happened_at DESC, id DESC LIMIT $4
 """
 
@@ -243,11 +245,11 @@ class PostgresBackOffice:
     async def events(
         self, person_id: UUID, *, before: EventPlace | None, limit: int
     ) -> Sequence[Event]:
-        """Return the next `limit` events of a person, newest first."""
+        """Return the next `limit` events of a person, newest first, but for what is an act too."""
         place = before or EventPlace(NEVER, LAST_ID)
         with translated():
             rows = await self._connection.fetch(
-                EVENTS, person_id, place.happened_at, place.id, limit
+                EVENTS, person_id, place.happened_at, place.id, limit, list(TOLD_AS_EVENTS)
             )
         return [
             Event(row["id"], row["person_id"], row["kind"], json.loads(row["facts"]), happened_at)

@@ -100,11 +100,14 @@ class PostgresLogInDelays:
         self._pool = pool
         self._acquire_timeout_s = acquire_timeout_s
 
-    async def begin(self, account: bytes) -> None:
-        """Count an attempt as failed until `succeed`; raise `LogInDelayed` while one must wait."""
+    async def begin(self, account: bytes) -> int:
+        """Count an attempt as failed until `succeed`; return how many have failed with it.
+
+        Raises `LogInDelayed` while one must wait.
+        """
         with translated():
             async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
-                failures = await connection.fetchval(
+                failures: int | None = await connection.fetchval(
                     BEGIN_ATTEMPT,
                     account,
                     FAILURES_FORGOTTEN_AFTER,
@@ -113,7 +116,7 @@ class PostgresLogInDelays:
                     DELAY_MAX_S,
                 )
                 if failures is not None:
-                    return
+                    return failures
                 rest_s = await connection.fetchval(BLOCKED_FOR, account)
         wait_s = max(1, ceil(rest_s or 0))
         raise LogInDelayed(retry_after_s=wait_s, wait_s=wait_s)
