@@ -288,6 +288,22 @@ async def test_approval_and_rejection_at_once_come_to_one_of_them(
     assert await intact(service)
 
 
+async def test_a_rejection_that_is_repeated_for_want_of_an_answer_is_told_once(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    asked = await do(o.ada, "/adjustments", wallet_id=o.bob.wallet_id, amount=100)
+    path = f"/adjustments/{asked.json()['id']}"
+    first = await do(o.max, f"{path}/reject")
+    again = await do(o.max, f"{path}/reject")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    other = await do(o.ada, f"{path}/reject")
+    assert (other.status_code, other.json()["code"]) == (409, "adjustment-already-decided")
+    acts = (await o.otto.get("/admin/audit-trail?act=adjustment.rejected")).json()["items"]
+    assert len(acts) == 1
+
+
 async def test_what_cannot_be_booked_now_stays_pending_and_can_be_approved_later(
     client: httpx.AsyncClient, service: Service
 ) -> None:

@@ -127,6 +127,7 @@ class WalletAdjustments:
     async def reject(self, actor: StaffMember, adjustment_id: UUID, reason: str) -> AdjustmentView:
         """End an adjustment that nobody approved; who asked for it may take it back like this.
 
+        Who has rejected it before and asks again, for want of an answer, changes nothing.
         Raises `AdjustmentNotFound`, `AdjustmentAlreadyDecided` or `OwnAffairs`.
         """
         reason = reason_of(reason)
@@ -137,13 +138,14 @@ class WalletAdjustments:
             if found is None:
                 raise AdjustmentNotFound
             actor.require_other(found.owner_id)
-            rejected = found.decided(AdjustmentStatus.REJECTED, actor, reason, book.booked_at)
-            await work.adjustments.reject(rejected)
-            act = rejected.act(
-                self._new_id(), ActKind.ADJUSTMENT_REJECTED, actor, reason, book.booked_at
-            )
-            await work.audit_trail.add(act)
-            await work.commit()
+            if found.status is not AdjustmentStatus.REJECTED or found.decided_by != actor.id:
+                rejected = found.decided(AdjustmentStatus.REJECTED, actor, reason, book.booked_at)
+                await work.adjustments.reject(rejected)
+                act = rejected.act(
+                    self._new_id(), ActKind.ADJUSTMENT_REJECTED, actor, reason, book.booked_at
+                )
+                await work.audit_trail.add(act)
+                await work.commit()
         return await self._view(adjustment_id)
 
     async def view(self, adjustment_id: UUID) -> AdjustmentView:

@@ -1,0 +1,260 @@
+"""Acts of staff under faults: refunds, adjustments and controls happen once, with their acts.
+
+Two administrators act while customers pay, connections are cut around COMMIT, and workers are
+killed. Whatever got no answer is asked again, as a page would. Each act has a reason of its own, so
+that the audit trail tells how often it was done.
+"""
+
+import asyncio
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from tests.api.browsers import code_now, make_staff
+from tests.api.people import PASSWORD
+from tests.conftest import END_OTHERS, Cluster, Database
+from tests.nemesis.audit import fresh_database
+from tests.nemesis.bank import Customer, History, Load, customers_of
+from tests.nemesis.client import Connection, NoAnswer
+from tests.nemesis.proxy import Fault, Proxy, port_of
+from tests.nemesis.service_process import ServiceProcess
+
+from wallet.application.verification import verify
+from wallet.infrastructure.postgres.verification import snapshot
+
+pytestmark = pytest.mark.slow
+
+NAMES = ("anna", "ben", "clara", "dora")
+ADMINISTRATORS = ("ada", "max")
+SECONDS = 12.0
+PATIENCE_S = 20.0
+AGAIN = frozenset({0, 503})
+"""No answer, or one that says to ask again."""
+
+TOLD = "SELECT reason, act, count(*) AS times FROM audit_trail GROUP BY reason, act"
+REFUNDS = "SELECT transfer_id, id, amount FROM refunds"
+ADJUSTMENTS = """
+SELECT a.id, a.status, count(e.instruction_id) AS entries
+FROM adjustments a
+LEFT JOIN entries e ON e.account_id = a.account_id AND e.instruction_id = a.id
+GROUP BY a.id, a.status
+"""
+
+
+@dataclass
+class Office:
+    """A service behind a proxy, its customers, and the tokens of two administrators."""
+
+    service: ServiceProcess
+    proxy: Proxy
+    database: Database
+    customers: list[Customer] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+
+    async def open(self) -> None:
+        port = self.service.port
+        self.customers = await customers_of(port, *NAMES, amount=50_000, history=History())
+        for person in await customers_of(port, *ADMINISTRATORS, amount=0, history=History()):
+            await make_staff(self.database, f"{person.name}@example.com")
+            self.tokens.append(await self._with_second_factor(person))
+
+    async def _with_second_factor(self, person: Customer) -> str:
+        connection, path = Connection(self.service.port), "/users/me/second-factor"
+        begun = await connection.request("POST", path, {"password": PASSWORD}, token=person.token)
+        secret = begun.json()["secret"]
+        on = await connection.request(
+            "POST", f"{path}/confirm", {"otp": code_now(secret)}, token=person.token
+        )
+        assert on.status == 200, on.body
+        body = {"email": f"{person.name}@example.com", "password": PASSWORD}
+        entered = await connection.request(
+            "POST", "/users/login", body | {"otp": code_now(secret, 1)}
+        )
+        connection.close()
+        assert entered.status == 200, entered.body
+        token: str = entered.json()["access_token"]
+        return token
+
+    async def rows(self, query: str) -> Sequence[Any]:
+        connection = await asyncpg.connect(self.database.superuser_url)
+        try:
+            found: Sequence[Any] = await connection.fetch(query)
+            return found
+        finally:
+            await connection.close()
+
+
+@dataclass
+class Clerk:
+    """An administrator at work: every act has a reason of its own and is insisted on."""
+
+    office: Office
+    number: int
+    paid: History
+    heard: list[tuple[str, str, int, Any]] = field(default_factory=list)
+    unanswered: int = 0
+
+    async def work(self, until_s: float) -> None:
+        connection, random = Connection(self.office.service.port), Random(self.number)
+        pending: list[str] = []
+        reasons = (f"Act {n} of clerk {self.number}." for n in range(100_000))
+        try:
+            while time.monotonic() < until_s:
+                await self._act(random, next(reasons), pending, connection, reasons)
+                await asyncio.sleep(0.01)
+        finally:
+            connection.close()
+
+    async def _act(
+        self,
+        random: Random,
+        reason: str,
+        pending: list[str],
+        connection: Connection,
+        reasons: Iterator[str],
+    ) -> None:
+        wallet = f"/wallets/{random.choice(self.office.customers).wallet_id}"
+        match random.choice(("refund", "refund", "ask", "decide", "freeze", "unfreeze", "credit")):
+            case "refund":
+                # Half a dozen transfers, so that clerks often mean the same one.
+                accepted = [o for o in self.paid.accepted() if o.payee is not None][-6:]
+                if accepted:
+                    definite = random.choice(accepted).definite
+                    assert definite is not None
+                    transfer = json.loads(definite.body)["id"]
+                    force = random.random() < 0.5
+                    path = f"/transactions/{transfer}/refund"
+                    await self.insist(connection, path, reason, {"force": force})
+            case "ask":
+                wanted = {"wallet_id": wallet[9:], "amount": random.choice((-60_000, -700, 5, 40))}
+                asked = await self.insist(connection, "/adjustments", reason, wanted)
+                if asked is not None:
+                    pending.append(asked["id"])
+            case "decide" if pending:
+                path = f"/adjustments/{pending.pop()}"
+                done = await self.insist(connection, f"{path}/approve", reason, {}, other=True)
+                if done is None:
+                    await self.insist(connection, f"{path}/reject", next(reasons), {}, other=True)
+            case "freeze":
+                direction = random.choice(("send", "receive"))
+                await self.insist(connection, f"{wallet}/freeze", reason, {"direction": direction})
+            case "unfreeze":
+                await self.insist(connection, f"{wallet}/unfreeze", reason, {})
+            case "credit":
+                limit = random.choice((0, 30, 500))
+                await self.insist(connection, f"{wallet}/overdraft", reason, {"limit": limit})
+
+    async def insist(
+        self,
+        connection: Connection,
+        path: str,
+        reason: str,
+        body: dict[str, Any],
+        *,
+        other: bool = False,
+    ) -> Any:
+        """Ask until the answer is definite; return what was done, or None if it was refused."""
+        token = self.office.tokens[(self.number + other) % 2]
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            status, content = 0, None
+            try:
+                answer = await connection.request(
+                    "POST", f"/admin{path}", body | {"reason": reason}, token=token, key=reason[:-1]
+                )
+                status, content = answer.status, answer.json()
+            except NoAnswer:
+                pass
+            if status not in AGAIN:
+                self.heard.append((path.rsplit("/", 1)[-1], reason, status, content))
+                return content if status in {200, 201} else None
+            self.unanswered += 1
+            assert time.monotonic() < until_s, f"{path}: {status} for {PATIENCE_S} s"
+            await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def office(cluster: Cluster, template: str, tmp_path: Path) -> AsyncIterator[Office]:
+    async with (
+        fresh_database(cluster, template) as database,
+        Proxy(("127.0.0.1", port_of(database.url))) as proxy,
+        ServiceProcess(
+            tmp_path, database_url=proxy.url(database.url), owner_url=database.owner_url
+        ) as service,
+    ):
+        office = Office(service, proxy, database)
+        await office.open()
+        yield office
+
+
+async def test_acts_of_staff_are_done_once_and_told_once_whatever_is_killed(
+    office: Office,
+) -> None:
+    random = Random(6)
+    load = Load(office.service.port, office.customers, tellers=6, pause_s=0.02)
+    clerks = [Clerk(office, number, load.history) for number in range(4)]
+    killed = cut = 0
+    async with load:
+        until_s = time.monotonic() + SECONDS
+        work = asyncio.gather(*(clerk.work(until_s) for clerk in clerks))
+        while time.monotonic() < until_s - 1:
+            match random.randrange(8):
+                case 0 if killed < 4:
+                    victim = random.choice(office.service.worker_pids())
+                    office.service.signal(signal.SIGKILL, victim)
+                    await office.service.wait_for_workers(without=frozenset({victim}))
+                    killed += 1
+                case 1:
+                    await office.rows(END_OTHERS)
+                case _:
+                    office.proxy.arm(random.choice(list(Fault)))
+                    cut += 1
+            await asyncio.sleep(0.15)
+        await work
+    heard = [one for clerk in clerks for one in clerk.heard]
+    words = Counter((what, status) for what, _, status, _ in heard)
+    assert killed == 4
+    assert sum(clerk.unanswered for clerk in clerks) > 10
+    kinds = ("refund", "adjustments", "approve", "reject", "freeze", "unfreeze", "overdraft")
+    for what in kinds:
+        assert words[what, 200] + words[what, 201] > 3, words
+    assert {status for _, status in words} <= {200, 201, 409, 422}, words
+    await _told_once(office, heard)
+    async with snapshot(office.database.superuser_url) as books:
+        report = await verify(books)
+    assert report.intact, "\n".join(map(str, report.violations[:20]))
+    again = sum(clerk.unanswered for clerk in clerks)
+    print(f"\n{killed} killed, {cut} cut, {again} asked again, {report.entries} entries: {words}")
+
+
+async def _told_once(office: Office, heard: Sequence[tuple[str, str, int, Any]]) -> None:
+    """Assert that what was answered with a success is in the books once, and refusals are not."""
+    told = {(row["reason"], row["act"]): row["times"] for row in await office.rows(TOLD)}
+    assert set(told.values()) == {1}
+    acts = {"refund": "transfer.refunded", "adjustments": "adjustment.requested"}
+    acts |= {"approve": "adjustment.approved", "reject": "adjustment.rejected"}
+    for what, reason, status, _ in heard:
+        if what in acts:
+            assert told.get((reason, acts[what]), 0) == (status in {200, 201}), (what, reason)
+    refunds = {str(row["id"]): str(row["transfer_id"]) for row in await office.rows(REFUNDS)}
+    answered = {c["id"]: c["transfer_id"] for w, _, s, c in heard if w == "refund" and s == 201}
+    assert refunds == answered
+    assert len(set(refunds.values())) == len(refunds)
+    decided = {str(row["id"]): row for row in await office.rows(ADJUSTMENTS)}
+    assert set(decided) == {c["id"] for w, _, s, c in heard if w == "adjustments" and s == 201}
+    for what, _, status, content in heard:
+        if what == "approve" and status == 200:
+            assert (decided[content["id"]]["status"], decided[content["id"]]["entries"]) == (
+                "approved",
+                1,
+            )
+    assert all(row["entries"] == (row["status"] == "approved") for row in decided.values())
