@@ -99,6 +99,7 @@ async def every_problem_of_staff(
     said.keep("reason-invalid", await do(o.ada, f"{bob}/freeze", direction="send", reason="     "))
     said.keep("person-not-found", await o.ada.get(f"/admin/people/{UNKNOWN_ID}"))
     said.keep("wallet-unknown", await o.ada.get(f"/admin/wallets/{UNKNOWN_ID}"))
+    said.keep("refusal-not-found", await o.ada.get(f"/admin/refusals/{UNKNOWN_ID}"))
     said.keep("movement-not-found", await o.ada.get(f"/admin/transactions/{UNKNOWN_ID}"))
     said.keep("transfer-not-found", await do(o.sam, f"/transactions/{UNKNOWN_ID}/refund"))
     said.keep("wallet-not-empty", await do(o.ada, f"{alice}/close"))

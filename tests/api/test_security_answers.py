@@ -270,6 +270,8 @@ async def every_answer_to_staff(
         asked = await do(ada, "/adjustments", wallet_id=alice.wallet_id, amount=5)
         said["requestAdjustment"] = asked
         said[deciding] = await do(max_, f"/adjustments/{asked.json()['id']}/{word}")
+    await alice.post("/wallets/transfer", {"to_handle": "empty", "amount": 10**12})
+    (refusal, *_) = (await ada.get("/admin/refusals")).json()["items"]
     for operation_id, path in {
         "getOverview": "/overview",
         "getIntegrity": "/integrity",
@@ -280,7 +282,10 @@ async def every_answer_to_staff(
         "getTimeline": f"/people/{alice.id}/timeline",
         "listStaffWallets": "/wallets",
         "getStaffWallet": wallet,
+        "listStaffTransactions": "/transactions",
         "getStaffTransaction": f"/transactions/{paid}",
+        "listRefusals": "/refusals",
+        "getRefusal": f"/refusals/{refusal['id']}",
         "listAdjustments": "/adjustments",
         "getAdjustment": f"/adjustments/{asked.json()['id']}",
         "listActs": "/audit-trail",

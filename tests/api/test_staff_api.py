@@ -497,6 +497,8 @@ async def test_the_overview_counts_what_happened_a_moment_ago(
     ]
     assert (len(seen["minutes"]), len(seen["hours"])) == (60, 48)
     assert sum(point["transfers"] for point in seen["minutes"]) == 3
+    assert sum(point["sign_ups"] for point in seen["hours"]) == 6
+    assert max(point["active_people"] for point in seen["hours"]) == 2
     assert sum(point["volumes"].get("USD", 0) for point in seen["hours"]) == 550
     (balance,) = seen["balances"]
     assert (balance["people"], balance["money_in"], balance["adjusted"]) == (1_000, 1_000, 0)

@@ -40,7 +40,10 @@ MAY: dict[str, set[str]] = {
     "unfreezeWallet": ACTING,
     "closeWallet": ADMINS,
     "setOverdraft": ADMINS,
+    "listStaffTransactions": EVERYBODY,
     "getStaffTransaction": EVERYBODY,
+    "listRefusals": EVERYBODY,
+    "getRefusal": EVERYBODY,
     "refundTransfer": ACTING,
     "requestAdjustment": ADMINS,
     "listAdjustments": EVERYBODY,
@@ -52,6 +55,7 @@ MAY: dict[str, set[str]] = {
 MISSING = {"not-found", "person-not-found", "wallet-unknown", "movement-not-found"} | {
     "transfer-not-found",
     "adjustment-not-found",
+    "refusal-not-found",
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from tests.conftest import Cluster
 from tests.contracts.books import Books, Shared, _in_memory, _on_postgres, settled
+from tests.contracts.office import Office, office_in_memory, office_on_postgres
 
 from wallet.infrastructure.postgres.pool import (
     Connection,
@@ -50,3 +51,10 @@ def empty_books(request: pytest.FixtureRequest) -> Books:
 async def books(empty_books: Books) -> Books:
     """Alice with 100 USD, Bob and Carol with nothing."""
     return await settled(empty_books)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def office(request: pytest.FixtureRequest) -> Office:
+    if request.param == "memory":
+        return office_in_memory()
+    return office_on_postgres(request.getfixturevalue("postgres_pool"))

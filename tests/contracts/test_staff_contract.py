@@ -1,95 +1,28 @@
 """What staff read and write, in memory and on PostgreSQL."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
 import pytest
-from tests.fakes.ledger import MemoryStore
-from tests.fakes.people import PeopleStore
-from tests.fakes.unit_of_work import MemoryUnitOfWork
-from tests.stories.world import NAMESPACE, World, person, wallet
+from tests.contracts.office import Office, told
+from tests.stories.world import NAMESPACE, person, wallet
 
 from wallet.application.tallying import Tallying
-from wallet.application.unit_of_work import UnitOfWorkFactory
 from wallet.domain.accounts import Freeze, Purpose
 from wallet.domain.adjustments import AdjustmentAlreadyDecided, AdjustmentStatus
 from wallet.domain.audit_trail import Act, ActKind, ActPlace, ActSearch, SubjectKind
 from wallet.domain.back_office import EventPlace, PeopleSearch, WalletSearch
 from wallet.domain.events import Event
 from wallet.domain.journal import Kind
-from wallet.domain.money import Currency
 from wallet.domain.staff import StaffMember
 from wallet.domain.tallies import MINUTE, TallyProgress, floor_to
-from wallet.domain.users import Role, User
+from wallet.domain.users import Role
 from wallet.domain.wallets import WalletNotEmpty
 from wallet.infrastructure.identifiers import new_id, utc_now
-from wallet.infrastructure.postgres.pool import Pool
-from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
 
 SAM = StaffMember(uuid5(NAMESPACE, "staff sam"), "Sam", Role.SUPPORT, "r-1")
-
-
-@dataclass
-class Office:
-    """A world of its own with people in it, and a hand that makes them older."""
-
-    unit_of_work: UnitOfWorkFactory
-    world: World
-
-    async def add(self, name: str, last_name: str = "Tester", role: Role = Role.USER) -> None:
-        user = User(
-            id=person(name),
-            first_name=name.title(),
-            last_name=last_name,
-            email=f"{name}@example.com",
-            handle=name,
-            password_hash="unusable",
-            default_currency=Currency("USD"),
-            created_at=utc_now(),
-            role=role,
-        )
-        async with self.unit_of_work() as work:
-            await work.users.add(user)
-            await work.commit()
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def office(request: pytest.FixtureRequest) -> Office:
-    if request.param == "memory":
-        store = MemoryStore()
-        people = PeopleStore(store.clock)
-
-        def in_memory() -> MemoryUnitOfWork:
-            return MemoryUnitOfWork(store, people)
-
-        return Office(in_memory, World(in_memory, adjusts=True))
-    pool: Pool = request.getfixturevalue("postgres_pool")
-
-    def on_postgres() -> PostgresUnitOfWork:
-        return PostgresUnitOfWork(pool)
-
-    return Office(on_postgres, World(on_postgres, adjusts=True))
-
-
-STORY = """
-    open alice USD
-    open bob USD
-    request alice 1000 as=f1 -> accepted
-    settle alice f1 of=1000 -> accepted
-    send alice bob 100 key=k1 ref=INV-1 -> accepted
-    send alice bob 50 key=k2 ref=INV-11 -> accepted
-    refund k1 of=40 -> accepted
-    send bob alice 500 -> insufficient-funds
-"""
-
-
-async def told(office: Office) -> Office:
-    await office.add("alice")
-    await office.add("bob", "Builder")
-    await office.world.tell(STORY)
-    return office
 
 
 def act(number: int, kind: ActKind = ActKind.WALLET_FROZEN, **more: object) -> Act:
@@ -246,7 +179,7 @@ async def test_a_movement_is_found_by_its_id_with_both_sides(office: Office) -> 
     await told(office)
     paid = office.world.transfers["k1"]
     async with office.unit_of_work() as work:
-        movement = await work.back_office.movement(paid.id)
+        movement = await work.movements.movement(paid.id)
         assert movement is not None
         assert (movement.kind, movement.amount, movement.refunded) == (Kind.TRANSFER, 100, 40)
         assert movement.transfer == paid
@@ -255,21 +188,21 @@ async def test_a_movement_is_found_by_its_id_with_both_sides(office: Office) -> 
         assert movement.details is not None
         assert movement.details.reference == "INV-1"
         (refund,) = movement.refunds
-        back = await work.back_office.movement(refund.id)
+        back = await work.movements.movement(refund.id)
         assert back is not None
         assert (back.kind, back.refund_of, back.transfer) == (Kind.REFUND, paid.id, None)
-        top_up = await work.back_office.movement(office.world.fundings["f1"])
+        top_up = await work.movements.movement(office.world.fundings["f1"])
         assert top_up is not None
         assert (top_up.source.purpose, top_up.source.owner) == (Purpose.FUNDING, None)
         for missing in (uuid4(), new_id(), person("alice"), UUID(int=2**128 - 1)):
-            assert await work.back_office.movement(missing) is None
+            assert await work.movements.movement(missing) is None
 
 
 async def test_references_are_found_whole(office: Office) -> None:
     await told(office)
     async with office.unit_of_work() as work:
-        assert await work.back_office.referenced("INV-1", 5) == [office.world.transfers["k1"].id]
-        assert await work.back_office.referenced("INV", 5) == []
+        assert await work.movements.referenced("INV-1", 5) == [office.world.transfers["k1"].id]
+        assert await work.movements.referenced("INV", 5) == []
 
 
 async def test_refusals_and_events_of_a_person_are_told_newest_first(office: Office) -> None:
@@ -375,6 +308,13 @@ async def test_what_was_booked_is_counted_and_counted_again_to_the_same(office: 
         day = floor_to(now, timedelta(days=1))
         assert await work.tallies.active_people(day, now) == 2
         assert await work.tallies.active_people(day - timedelta(days=1), now) == 0
+        # Who was counted already is not counted again because of something young.
+        hour = floor_to(since, timedelta(hours=1))
+        for uncounted_since in (since, now):
+            active = await work.tallies.active_by_hour(hour, uncounted_since)
+            assert max(active.values()) == 2
+        assert await work.tallies.active_by_hour(hour + timedelta(hours=2), now) == {}
+        assert sum((await work.tallies.sign_ups_by_hour(hour)).values()) > 0
         balances = await work.tallies.system_balances()
         assert balances["USD", Purpose.FUNDING] == -1_000
 

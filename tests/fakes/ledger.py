@@ -121,6 +121,7 @@ class MemoryStore:
     adjustments: dict[UUID, Adjustment] = field(default_factory=dict)
     tallies: list[Tally] = field(default_factory=list)
     tally_people: set[tuple[datetime, UUID]] = field(default_factory=set)
+    tally_hours: set[tuple[datetime, UUID]] = field(default_factory=set)
     tally_progress: TallyProgress | None = None
     tally_holder: UUID | None = None
     row_locks: dict[object, asyncio.Lock] = field(default_factory=dict)

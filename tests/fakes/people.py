@@ -24,6 +24,7 @@ from tests.fakes.ledger import (
     MemoryWallets,
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
+from tests.fakes.movements import MemoryMovements
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from tests.fakes.second_factors import MemorySecondFactors
 from tests.fakes.staff import (
@@ -50,6 +51,7 @@ from wallet.domain.history import History
 from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
 from wallet.domain.live import Streams
+from wallet.domain.movements import Movements
 from wallet.domain.proofs import Log
 from wallet.domain.safe_mode import SafeModes
 from wallet.domain.second_factors import SecondFactor, SecondFactors
@@ -287,6 +289,7 @@ class MemoryPeopleUnitOfWork:
     audit_trail: AuditTrail
     adjustments: Adjustments
     back_office: BackOffice
+    movements: Movements
     tallies: Tallies
 
     def __init__(self, people: PeopleStore, books: MemoryStore, lock: asyncio.Lock) -> None:
@@ -323,6 +326,7 @@ class MemoryPeopleUnitOfWork:
         self.audit_trail = MemoryAuditTrail(transaction)
         self.adjustments = MemoryAdjustments(transaction)
         self.back_office = MemoryBackOffice(transaction, self._people)
+        self.movements = MemoryMovements(transaction, self._people)
         self.tallies = MemoryTallies(transaction, self._people)
         self.users = MemoryUsers(self._people)
         self.sessions = MemorySessions(self._people)

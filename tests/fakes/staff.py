@@ -1,28 +1,21 @@
 """In-memory twins of what staff read and write."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from tests.fakes.ledger import MemoryHistory, MemoryStore, MemoryTransaction
+from tests.fakes.ledger import MemoryStore, MemoryTransaction
+from tests.fakes.movements import refusals_of
 from wallet.domain.accounts import Account, Purpose
 from wallet.domain.adjustments import Adjustment, AdjustmentAlreadyDecided, AdjustmentStatus
 from wallet.domain.audit_trail import TOLD_AS_EVENTS, Act, ActKind, ActPlace, ActSearch
-from wallet.domain.back_office import (
-    EventPlace,
-    Movement,
-    MovementSide,
-    PeopleSearch,
-    PersonCard,
-    RefusedAttempt,
-    WalletCard,
-    WalletSearch,
-    card_of,
-)
+from wallet.domain.back_office import EventPlace, PeopleSearch, WalletSearch
+from wallet.domain.cards import PersonCard, WalletCard, card_of
 from wallet.domain.events import Event
 from wallet.domain.ids import first_id_at
+from wallet.domain.movements import Refusal
 from wallet.domain.tallies import DAY, HOUR, KEPT, MINUTE, Tally, TallyProgress, floor_to
 from wallet.domain.users import User
 from wallet.domain.wallets import WalletView
@@ -114,7 +107,6 @@ class MemoryBackOffice:
     def __init__(self, transaction: MemoryTransaction, people: People) -> None:
         self._store = transaction.store
         self._people = people
-        self._history = MemoryHistory(transaction)
 
     async def people(
         self, search: PeopleSearch, *, before: UUID | None, limit: int
@@ -191,48 +183,8 @@ class MemoryBackOffice:
         owner = card_of(self._people.users[account.owner_id])
         return WalletCard(view, owner, account.head_booked_at)
 
-    async def movement(self, movement_id: UUID) -> Movement | None:
-        sides = []
-        for entries in self._store.entries.values():
-            for entry in entries:
-                if entry.instruction_id == movement_id and entry.posted_delta:
-                    account = self._store.accounts[entry.account_id]
-                    user = self._people.users.get(account.owner_id or movement_id)
-                    card = None if user is None else card_of(user)
-                    sides.append(MovementSide(entry, account.purpose, card))
-        if len(sides) != 2:
-            return None
-        source, target = sorted(sides, key=lambda side: side.entry.posted_delta)
-        refunds = [r for r in self._store.refunds if r.transfer_id == movement_id]
-        made = [r.transfer_id for r in self._store.refunds if r.id == movement_id]
-        return Movement(
-            source,
-            target,
-            self._history.line_of(source.entry).details,
-            refunds,
-            made[0] if made else None,
-        )
-
-    async def referenced(self, reference: str, limit: int) -> Sequence[UUID]:
-        found = {id_ for (_, id_), d in self._store.details.items() if d.reference == reference}
-        return sorted(found, reverse=True)[:limit]
-
-    async def refusals(self, owner_id: UUID, limit: int) -> Sequence[RefusedAttempt]:
-        found = [
-            RefusedAttempt(
-                outcome.header.id,
-                outcome.header.kind,
-                outcome.header.currency,
-                outcome.header.amount,
-                outcome.refusal.code,
-                outcome.booked_at,
-            )
-            for outcome in self._store.outcomes.values()
-            if outcome.refusal is not None
-            and outcome.header.account_id
-            in [id_ for place, id_ in self._store.wallets.items() if place[0] == owner_id]
-        ]
-        return sorted(found, key=lambda r: (r.happened_at, r.id), reverse=True)[:limit]
+    async def refusals(self, owner_id: UUID, limit: int) -> Sequence[Refusal]:
+        return [r for r in refusals_of(self._store) if r.owner_id == owner_id][:limit]
 
     async def events(
         self, person_id: UUID, *, before: EventPlace | None, limit: int
@@ -275,6 +227,7 @@ class MemoryTallies:
         for tally in self._booked(since, until):
             self._store.tallies.append(tally)
         self._store.tally_people |= self._active(since, until)
+        self._store.tally_hours |= self._active(since, until, HOUR)
 
     async def replace(self, since: datetime, until: datetime) -> None:
         kept = [t for t in self._store.tallies if not since <= t.since < until]
@@ -304,6 +257,17 @@ class MemoryTallies:
         counted = {person for at, person in self._store.tally_people if at == day}
         young = self._active(max(day, uncounted_since), day + DAY)
         return len(counted | {person for _, person in young})
+
+    async def active_by_hour(
+        self, since: datetime, uncounted_since: datetime
+    ) -> Mapping[datetime, int]:
+        counted = {(hour, person) for hour, person in self._store.tally_hours if hour >= since}
+        young = self._active(max(since, uncounted_since), since + 36_500 * DAY, HOUR)
+        return Counter(hour for hour, _ in counted | young)
+
+    async def sign_ups_by_hour(self, since: datetime) -> Mapping[datetime, int]:
+        users = [user for user in self._people.users.values() if user.id >= first_id_at(since)]
+        return Counter(floor_to(user.created_at, HOUR) for user in users)
 
     async def sign_ups(self, since: datetime, until: datetime) -> int:
         low, high = first_id_at(since), first_id_at(until)
@@ -337,10 +301,12 @@ class MemoryTallies:
         ]
         return _summed(tallies, lambda at: at)
 
-    def _active(self, since: datetime, until: datetime) -> set[tuple[datetime, UUID]]:
+    def _active(
+        self, since: datetime, until: datetime, span: timedelta = DAY
+    ) -> set[tuple[datetime, UUID]]:
         owners = {id_: place[0] for place, id_ in self._store.wallets.items()}
         return {
-            (floor_to(e.booked_at, DAY), owners[e.account_id])
+            (floor_to(e.booked_at, span), owners[e.account_id])
             for entries in self._store.entries.values()
             for e in entries
             if since <= e.booked_at < until and e.account_id in owners

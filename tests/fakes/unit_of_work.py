@@ -14,6 +14,7 @@ from tests.fakes.ledger import (
     MemoryWallets,
 )
 from tests.fakes.looking_back import MemoryInsights, MemoryStatements, MemoryStreams
+from tests.fakes.movements import MemoryMovements
 from tests.fakes.people import MemoryMailTokens, MemorySessions, MemoryUsers, PeopleStore
 from tests.fakes.proofs import MemoryAudits, MemoryLog, MemorySafeModes
 from tests.fakes.second_factors import MemorySecondFactors
@@ -55,6 +56,7 @@ class MemoryUnitOfWork:
         self.audit_trail = MemoryAuditTrail(self._transaction)
         self.adjustments = MemoryAdjustments(self._transaction)
         self.back_office = MemoryBackOffice(self._transaction, people)
+        self.movements = MemoryMovements(self._transaction, people)
         self.tallies = MemoryTallies(self._transaction, people)
 
     async def __aenter__(self) -> Self:

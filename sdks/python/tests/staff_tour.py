@@ -86,6 +86,8 @@ async def _looking(ada: AsyncWallet, person_id: str, handle: str, paid_id: str) 
     assert (await ada.operations.get_timeline(person_id)).items
     movement = await ada.operations.get_staff_transaction(paid_id)
     assert (movement.refundable, movement.source.posted_after) == (400, 600)
+    listed = await ada.operations.list_staff_transactions(kind=["transfer"], amount_min=400)
+    assert paid_id in [item.id for item in listed.items]
 
 
 async def _wallets(ada: AsyncWallet, emma: AsyncWallet, wallet_id: str, handle: str) -> None:
@@ -95,6 +97,9 @@ async def _wallets(ada: AsyncWallet, emma: AsyncWallet, wallet_id: str, handle: 
     assert wallet_id in [wallet.id for wallet in frozen.items]
     with pytest.raises(problems.WalletFrozen):
         await emma.transfers.create(to_handle=handle, amount=1, currency="USD")
+    refused = (await ada.operations.list_refusals(code="wallet-frozen", limit=1)).items[0]
+    assert (refused.account_id, refused.amount) == (wallet_id, 1)
+    assert (await ada.operations.get_refusal(refused.id)).facts == refused.facts
     thawed = await ada.operations.unfreeze_wallet(wallet_id, body=WHY)
     assert thawed.frozen == "none"
     lent = models.OverdraftBody(limit=50, reason=WHY.reason)

@@ -19,7 +19,10 @@ def overview(found: Overview) -> JsonObject:
         "yesterday": _period(found.yesterday),
         "yesterday_by_now": _period(found.yesterday_by_now),
         "minutes": [_point(point) for point in found.minutes],
-        "hours": [_point(point) for point in found.hours],
+        "hours": [
+            _point(hour) | {"sign_ups": hour.sign_ups, "active_people": hour.active_people}
+            for hour in found.hours
+        ],
         "refusals": _refusals(found.today.sums, found.yesterday.sums),
         "balances": [
             {

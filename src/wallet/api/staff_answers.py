@@ -6,18 +6,14 @@ from wallet.api import answers
 from wallet.api.answers import moment
 from wallet.application.adjustments import AdjustmentView
 from wallet.application.back_office import ActView, Found, WholePerson
-from wallet.domain.back_office import (
-    Movement,
-    MovementSide,
-    PersonCard,
-    RefusedAttempt,
-    WalletCard,
-)
+from wallet.application.movements import RefusalView
+from wallet.domain.cards import PersonCard, WalletCard
 from wallet.domain.errors import rejection_of
 from wallet.domain.events import Event
 from wallet.domain.history import Line
 from wallet.domain.ledger import Outcome
 from wallet.domain.money import display
+from wallet.domain.movements import Movement, MovementSide, Refusal
 from wallet.domain.refunds import BookedTransfer
 from wallet.domain.sessions import Session
 
@@ -162,7 +158,7 @@ def session(found: Session) -> JsonObject:
     }
 
 
-def refused_attempt(found: RefusedAttempt) -> JsonObject:
+def refused_attempt(found: Refusal) -> JsonObject:
     """Return something that the books refused."""
     return {
         "id": str(found.id),
@@ -173,6 +169,18 @@ def refused_attempt(found: RefusedAttempt) -> JsonObject:
         "code": found.code,
         "title": title_of(found.code),
         "happened_at": moment(found.happened_at),
+    }
+
+
+def refusal(view: RefusalView) -> JsonObject:
+    """Return something that the books refused, with its facts and the people it is about."""
+    found = view.refusal
+    return {
+        **refused_attempt(found),
+        "facts": dict(found.facts),
+        "account_id": str(found.account_id),
+        "owner": None if view.owner is None else person(view.owner),
+        "counterparty": None if view.counterparty is None else person(view.counterparty),
     }
 
 
@@ -227,4 +235,5 @@ def found(result: Found) -> JsonObject:
         "people": [person(card) for card in result.people],
         "wallets": [wallet(card) for card in result.wallets],
         "transactions": [movement(item) for item in result.movements],
+        "refusals": [refusal(item) for item in result.refusals],
     }

@@ -25,7 +25,8 @@ from wallet.domain.adjustments import (
     check_adjustment,
 )
 from wallet.domain.audit_trail import ActKind
-from wallet.domain.back_office import PersonCard, StaffWalletNotFound, WalletCard
+from wallet.domain.back_office import StaffWalletNotFound
+from wallet.domain.cards import PersonCard, WalletCard
 from wallet.domain.journal import Kind
 from wallet.domain.ledger import Header
 from wallet.domain.staff import StaffMember, reason_of

@@ -5,26 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from wallet.application.movements import RefusalView, refusal_views
 from wallet.application.ports import Clock, NewId
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.audit_trail import Act, ActKind, ActPlace, ActSearch, SubjectKind
 from wallet.domain.back_office import (
     FOUND_MAX,
     EventPlace,
-    Movement,
-    MovementNotFound,
     PeopleSearch,
-    PersonCard,
     PersonNotFound,
-    RefusedAttempt,
     StaffWalletNotFound,
-    WalletCard,
     WalletSearch,
-    card_of,
 )
+from wallet.domain.cards import PersonCard, WalletCard, card_of
 from wallet.domain.events import Event
 from wallet.domain.history import Line
 from wallet.domain.money import Currency
+from wallet.domain.movements import Movement, Refusal
 from wallet.domain.sessions import Session
 from wallet.domain.staff import StaffMember
 
@@ -40,6 +37,7 @@ class Found:
     people: Sequence[PersonCard]
     wallets: Sequence[WalletCard]
     movements: Sequence[Movement]
+    refusals: Sequence[RefusalView] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class WholePerson:
     has_second_factor: bool
     acts: int
     recent: Sequence[Line]
-    recent_refusals: Sequence[RefusedAttempt]
+    recent_refusals: Sequence[Refusal]
     recent_acts: Sequence[ActView]
 
 
@@ -85,7 +83,7 @@ class Timeline:
 
 
 class BackOfficeDesk:
-    """Shows people, wallets, movements and acts to staff."""
+    """Shows people, wallets and acts to staff."""
 
     def __init__(
         self,
@@ -106,17 +104,20 @@ class BackOfficeDesk:
         async with self._reading() as work:
             people = list(await work.back_office.people(asked, before=None, limit=FOUND_MAX))
             wallets: list[WalletCard] = []
+            refusals: list[RefusalView] = []
             if asked.id is not None:
                 wallet = await work.back_office.wallet(asked.id)
                 wallets += [] if wallet is None else [wallet]
                 ids: Sequence[UUID] = [asked.id]
+                refusal = await work.movements.refusal(asked.id)
+                refusals += await refusal_views(work, [] if refusal is None else [refusal])
             else:
-                ids = await work.back_office.referenced(text.strip(), FOUND_MAX)
+                ids = await work.movements.referenced(text.strip(), FOUND_MAX)
             for person in people:
                 wallets += await work.back_office.wallets_of(person.id)
-            movements = [await work.back_office.movement(id_) for id_ in ids]
+            movements = [await work.movements.movement(id_) for id_ in ids]
         found = [movement for movement in movements if movement is not None]
-        return Found(people, wallets[:FOUND_MAX], found)
+        return Found(people, wallets[:FOUND_MAX], found, refusals)
 
     async def people(
         self, search: PeopleSearch, *, before: UUID | None, limit: int
@@ -138,14 +139,6 @@ class BackOfficeDesk:
             found = await work.back_office.wallet(wallet_id)
         if found is None:
             raise StaffWalletNotFound
-        return found
-
-    async def movement(self, movement_id: UUID) -> Movement:
-        """Return one movement with both sides; raise `MovementNotFound`."""
-        async with self._reading() as work:
-            found = await work.back_office.movement(movement_id)
-        if found is None:
-            raise MovementNotFound
         return found
 
     async def acts(

@@ -13,7 +13,8 @@ from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain import controls
 from wallet.domain.accounts import Account, Freeze, Purpose
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
-from wallet.domain.back_office import PersonNotFound, StaffWalletNotFound, WalletCard
+from wallet.domain.back_office import PersonNotFound, StaffWalletNotFound
+from wallet.domain.cards import WalletCard
 from wallet.domain.controls import Controls
 from wallet.domain.events import Event
 from wallet.domain.staff import Right, RightMissing, StaffMember, reason_of

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from time import monotonic
 
 from wallet.application.unit_of_work import Interrupted, UnitOfWork, UnitOfWorkFactory
@@ -16,8 +17,9 @@ from wallet.domain.overview import (
     balances_of,
     series,
     summed,
+    with_people,
 )
-from wallet.domain.tallies import HOUR, LAG, MINUTE, first_progress, floor_to
+from wallet.domain.tallies import HOUR, LAG, MINUTE, TallyProgress, first_progress, floor_to
 
 KEPT_S = 1.0
 TRIES_MAX = 3
@@ -40,6 +42,7 @@ class Overviews:
         self._clock_s = clock_s
         self._lock = asyncio.Lock()
         self._made: tuple[float, Overview] | None = None
+        self._people: dict[datetime, tuple[int, int]] = {}
 
     async def read(self) -> Overview:
         """Return an overview that is a second old at most; whoever asks meanwhile waits for it."""
@@ -79,6 +82,7 @@ class Overviews:
             return None
         whole = [tally for tally in hours if tally.since < hour_ago]
         since = max(progress.counted_to, now - BEHIND_AFTER)
+        people = await self._people_by_hour(work, spans, progress, since)
         return Overview(
             made_at=now,
             counted_to=progress.counted_to if behind else now,
@@ -104,11 +108,28 @@ class Overviews:
                 None,
             ),
             minutes=series(minutes, spans.first_minute, MINUTE, MINUTES_SHOWN),
-            hours=series(hours, spans.first_hour, HOUR, HOURS_SHOWN),
+            hours=with_people(series(hours, spans.first_hour, HOUR, HOURS_SHOWN), people),
             balances=balances_of(await work.tallies.system_balances()),
             latency=self._latency(),
             integrity=await _integrity(work),
         )
+
+    async def _people_by_hour(
+        self, work: UnitOfWork, spans: Spans, progress: TallyProgress, uncounted_since: datetime
+    ) -> dict[datetime, tuple[int, int]]:
+        """Return who signed up and who moved money by hour; what is over is asked for once."""
+        known = {hour: n for hour, n in self._people.items() if hour >= spans.first_hour}
+        since = max(known, default=spans.first_hour - HOUR) + HOUR
+        sign_ups = await work.tallies.sign_ups_by_hour(since)
+        active = await work.tallies.active_by_hour(since, uncounted_since)
+        people = known | {
+            hour: (sign_ups.get(hour, 0), active.get(hour, 0))
+            for hour in spans.hours
+            if hour >= since
+        }
+        over = floor_to(progress.recounted_to, HOUR)
+        self._people = {hour: n for hour, n in people.items() if hour < over}
+        return people
 
 
 async def _integrity(work: UnitOfWork) -> Integrity:

@@ -8,9 +8,9 @@ from wallet.application.ledger_writer import definite
 from wallet.application.ports import NewId
 from wallet.application.transfers import SALT_LENGTH, Mover
 from wallet.application.unit_of_work import UnitOfWorkFactory
-from wallet.domain.back_office import Movement
 from wallet.domain.journal import Details, Kind
 from wallet.domain.ledger import Header, Outcome
+from wallet.domain.movements import Movement
 from wallet.domain.refunds import (
     METADATA_KEY,
     BookedTransfer,
@@ -95,7 +95,7 @@ class Refunds:
 
     async def _movement(self, transfer_id: UUID) -> Movement:
         async with self._unit_of_work() as work:
-            movement = await work.back_office.movement(transfer_id)
+            movement = await work.movements.movement(transfer_id)
         if movement is None:
             raise TransferNotFound
         return movement

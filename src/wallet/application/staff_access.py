@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from wallet.domain.back_office import card_of
+from wallet.domain.cards import card_of
 from wallet.domain.errors import NotFound
 from wallet.domain.sessions import Principal
 from wallet.domain.staff import Right, StaffMember

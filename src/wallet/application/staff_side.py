@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from wallet.application.adjustments import WalletAdjustments
 from wallet.application.back_office import BackOfficeDesk
 from wallet.application.controls import WalletControls
+from wallet.application.movements import MovementDesk
 from wallet.application.overview import Overviews
 from wallet.application.refunds import Refunds
 from wallet.application.staff_access import StaffAccess
@@ -16,6 +17,7 @@ class StaffSide:
 
     access: StaffAccess
     desk: BackOfficeDesk
+    movements: MovementDesk
     controls: WalletControls
     refunds: Refunds
     adjustments: WalletAdjustments

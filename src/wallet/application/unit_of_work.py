@@ -22,6 +22,7 @@ from wallet.domain.history import History
 from wallet.domain.insights import Insights
 from wallet.domain.ledger import Ledger
 from wallet.domain.live import Streams
+from wallet.domain.movements import Movements
 from wallet.domain.proofs import Log
 from wallet.domain.safe_mode import SafeModes
 from wallet.domain.second_factors import SecondFactors
@@ -150,6 +151,11 @@ class UnitOfWork(Protocol):
     @property
     def adjustments(self) -> Adjustments:
         """The adjustments of this transaction."""
+        ...
+
+    @property
+    def movements(self) -> Movements:
+        """What moved and what was refused, whoever's it is."""
         ...
 
     @property

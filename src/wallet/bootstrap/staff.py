@@ -5,6 +5,7 @@ import os
 from wallet.application.adjustments import WalletAdjustments
 from wallet.application.back_office import BackOfficeDesk
 from wallet.application.controls import WalletControls
+from wallet.application.movements import MovementDesk
 from wallet.application.overview import Overviews
 from wallet.application.refunds import Refunds
 from wallet.application.second_factor_checks import second_factor_of_staff
@@ -30,6 +31,7 @@ def staff_side(
             clock=utc_now,
             new_id=new_id,
         ),
+        movements=MovementDesk(reading=ground.reading),
         controls=WalletControls(
             unit_of_work=ground.unit_of_work,
             revocations=people.revocations,

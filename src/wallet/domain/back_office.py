@@ -9,14 +9,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from wallet.domain.accounts import Purpose
+from wallet.domain.cards import PersonCard, WalletCard
 from wallet.domain.errors import NotFound
 from wallet.domain.events import Event
-from wallet.domain.journal import Details, Entry, Kind
-from wallet.domain.money import Currency
-from wallet.domain.refunds import BookedTransfer, Refund
-from wallet.domain.users import Role, User
-from wallet.domain.wallets import WalletView
+from wallet.domain.movements import Refusal
+from wallet.domain.users import Role
 
 FOUND_MAX = 10
 """How many people, wallets and movements a search answers each."""
@@ -34,122 +31,6 @@ class StaffWalletNotFound(NotFound):
     """There is no such wallet."""
 
     code = "wallet-unknown"
-
-
-class MovementNotFound(NotFound):
-    """There is no such movement."""
-
-    code = "movement-not-found"
-
-
-@dataclass(frozen=True, slots=True)
-class PersonCard:
-    """What staff see of a person in a list."""
-
-    id: UUID
-    first_name: str
-    last_name: str
-    handle: str | None
-    email: str | None
-    role: Role
-    created_at: datetime
-    closed_at: datetime | None = None
-
-    @property
-    def name(self) -> str:
-        """First and last name."""
-        return f"{self.first_name} {self.last_name}".strip()
-
-
-def card_of(user: User) -> PersonCard:
-    """Return what staff see of a person."""
-    return PersonCard(
-        user.id,
-        user.first_name,
-        user.last_name,
-        user.handle,
-        user.email,
-        user.role,
-        user.created_at,
-        user.closed_at,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class WalletCard:
-    """A wallet, whose it is, and when money moved last."""
-
-    wallet: WalletView
-    owner: PersonCard
-    last_booked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class MovementSide:
-    """One account that a movement changed; system accounts have no owner."""
-
-    entry: Entry
-    purpose: Purpose
-    owner: PersonCard | None
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """A movement with both of its sides: `source` is the account that the money left."""
-
-    source: MovementSide
-    target: MovementSide
-    details: Details | None
-    refunds: Sequence[Refund] = ()
-    refund_of: UUID | None = None
-
-    @property
-    def id(self) -> UUID:
-        """The id of what moved the money."""
-        return self.source.entry.instruction_id
-
-    @property
-    def kind(self) -> Kind:
-        """What moved the money."""
-        return self.source.entry.kind
-
-    @property
-    def amount(self) -> int:
-        """How much, in minor units."""
-        return self.target.entry.posted_delta
-
-    @property
-    def refunded(self) -> int:
-        """How much of a transfer was refunded, in minor units."""
-        return sum(refund.amount for refund in self.refunds)
-
-    @property
-    def transfer(self) -> BookedTransfer | None:
-        """The movement as a transfer, or None if it is none."""
-        payer, payee = self.source.owner, self.target.owner
-        if self.kind is not Kind.TRANSFER or payer is None or payee is None:
-            return None
-        return BookedTransfer(
-            id=self.id,
-            account_id=self.source.entry.account_id,
-            owner_id=payer.id,
-            counterparty_id=self.target.entry.account_id,
-            counterparty_owner_id=payee.id,
-            amount=self.amount,
-            currency=self.source.entry.currency,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedAttempt:
-    """Something that the books refused; `amount` is in minor units."""
-
-    id: UUID
-    kind: Kind
-    currency: Currency
-    amount: int
-    code: str
-    happened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +90,7 @@ class BackOffice(Protocol):
         """Return a person's wallets, by currency."""
         ...
 
-    async def movement(self, movement_id: UUID) -> Movement | None:
-        """Return what moved under an id, or None."""
-        ...
-
-    async def referenced(self, reference: str, limit: int) -> Sequence[UUID]:
-        """Return the ids of movements with this reference, newest first."""
-        ...
-
-    async def refusals(self, owner_id: UUID, limit: int) -> Sequence[RefusedAttempt]:
+    async def refusals(self, owner_id: UUID, limit: int) -> Sequence[Refusal]:
         """Return what was refused to a person lately, newest first."""
         ...
 

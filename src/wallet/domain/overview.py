@@ -73,6 +73,14 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Hour(Point):
+    """The sums of an hour, and how many people there were in it."""
+
+    sign_ups: int
+    active_people: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spans:
     """The times that an overview made at `now` tells of."""
 
@@ -102,6 +110,11 @@ class Spans:
     def first_hour(self) -> datetime:
         """Where the series of hours begins; yesterday is in it."""
         return floor_to(self.now, HOUR) - (HOURS_SHOWN - 1) * HOUR
+
+    @property
+    def hours(self) -> list[datetime]:
+        """Where each hour of that series begins."""
+        return [self.first_hour + n * HOUR for n in range(HOURS_SHOWN)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,7 @@ class Overview:
     yesterday: Period
     yesterday_by_now: Period
     minutes: Sequence[Point]
-    hours: Sequence[Point]
+    hours: Sequence[Hour]
     balances: Sequence[CurrencyBalance]
     latency: Latency
     integrity: Integrity
@@ -166,6 +179,11 @@ def series(tallies: Iterable[Tally], since: datetime, span: timedelta, points: i
     for tally in tallies:
         sums[floor_to(tally.since, span)].add(tally)
     return [Point(at, sums[at]) for at in (since + n * span for n in range(points))]
+
+
+def with_people(points: Iterable[Point], people: Mapping[datetime, tuple[int, int]]) -> list[Hour]:
+    """Return hours with how many people signed up in them, and how many moved money."""
+    return [Hour(point.at, point.sums, *people[point.at]) for point in points]
 
 
 def balances_of(system: Mapping[tuple[str, Purpose], int]) -> list[CurrencyBalance]:

@@ -19,6 +19,8 @@ STEP_MAX = timedelta(minutes=10)
 """How much is counted at once; each such stretch is counted anew some time after its end."""
 RECOUNT_AFTER = timedelta(minutes=10)
 KEPT = timedelta(days=8)
+HOURS_KEPT = timedelta(hours=72)
+"""How long it is kept who was active in which hour."""
 SHOWN = timedelta(hours=49)
 """How far back the first count of a ledger begins that nobody has counted before."""
 MINUTE = timedelta(minutes=1)
@@ -132,6 +134,16 @@ class Tallies(Protocol):
 
     async def active_people(self, day: datetime, uncounted_since: datetime) -> int:
         """Return how many people's wallets were moved on a day of UTC."""
+        ...
+
+    async def active_by_hour(
+        self, since: datetime, uncounted_since: datetime
+    ) -> Mapping[datetime, int]:
+        """Return how many people's wallets were moved in each hour from `since` on, if any."""
+        ...
+
+    async def sign_ups_by_hour(self, since: datetime) -> Mapping[datetime, int]:
+        """Return how many people have signed up in each hour from `since` on, if any."""
         ...
 
     async def sign_ups(self, since: datetime, until: datetime) -> int:

@@ -54,6 +54,10 @@ export async function aDayOfStaff(service: Service, onAttempt: OnAttempt): Promi
   assert.equal(frozen.frozen, "send");
   const refused = emma.transfers.create({ to_handle: "finn", amount: 1 });
   await assert.rejects(refused, (error) => isProblem(error, "wallet-frozen"));
+  const why = { code: "wallet-frozen", limit: 1 };
+  const refusals = await data(ada.GET("/admin/refusals", { params: { query: why } }));
+  const found = { params: { path: { id: refusals.items[0]!.id } } };
+  assert.equal((await data(ada.GET("/admin/refusals/{id}", found))).account_id, walletId);
   const query = { frozen: true };
   const listed = await data(ada.GET("/admin/wallets", { params: { query } }));
   assert.ok(listed.items.some(({ id }) => id === walletId));
@@ -93,6 +97,8 @@ async function lookAround(ada: RawClient, personId: string, paidId: string): Pro
   assert.ok((await data(ada.GET("/admin/people/{id}/timeline", person))).items.length > 0);
   const movement = { params: { path: { id: paidId } } };
   assert.equal((await data(ada.GET("/admin/transactions/{id}", movement))).refundable, 400);
+  const all = await data(ada.GET("/admin/transactions", { params: { query: { amount_min: 400 } } }));
+  assert.ok(all.items.some(({ id }) => id === paidId));
 }
 
 async function correct(ada: RawClient, max: RawClient, walletId: string): Promise<void> {

@@ -5,21 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from wallet.domain.audit_trail import TOLD_AS_EVENTS
-from wallet.domain.back_office import (
-    MATCHES_MAX,
-    EventPlace,
-    Movement,
-    PeopleSearch,
-    PersonCard,
-    RefusedAttempt,
-    WalletCard,
-    WalletSearch,
-)
+from wallet.domain.back_office import MATCHES_MAX, EventPlace, PeopleSearch, WalletSearch
+from wallet.domain.cards import PersonCard, WalletCard
 from wallet.domain.events import Event
-from wallet.domain.journal import Kind
-from wallet.domain.money import Currency
+from wallet.domain.movements import Refusal
 from wallet.domain.users import Role
-from wallet.infrastructure.postgres import movements
 from wallet.infrastructure.postgres.audit_trail import LAST_ID, NEVER
 from wallet.infrastructure.postgres.cards import (
     CARD_COLUMNS,
@@ -28,6 +18,7 @@ from wallet.infrastructure.postgres.cards import (
     wallet_card_of,
 )
 from wallet.infrastructure.postgres.errors import translated
+from wallet.infrastructure.postgres.movements import REFUSAL_COLUMNS, refusal_of
 from wallet.infrastructure.postgres.pool import Connection
 
 PEOPLE_FILTERS = """
@@ -125,8 +116,10 @@ WHERE w.owner_id = $1 ORDER BY w.currency
 )
 
 # An id begins with its time: the newest instructions of a wallet are the end of its primary key.
-REFUSALS = """
-SELECT i.id, i.kind, i.currency, i.amount, i.refusal_code, i.booked_at
+REFUSALS = (
+    "SELECT"  # noqa: S608 - constants alone
+    + REFUSAL_COLUMNS
+    + """
 FROM wallets w
 CROSS JOIN LATERAL (
     SELECT * FROM (
@@ -137,6 +130,7 @@ CROSS JOIN LATERAL (
 WHERE w.owner_id = $1
 ORDER BY i.booked_at DESC, i.id DESC LIMIT $2
 """
+)
 
 EVENTS = """
 SELECT id, person_id, kind, facts, happened_at FROM events
@@ -216,31 +210,11 @@ class PostgresBackOffice:
             rows = await self._connection.fetch(WALLETS_OF, owner_id)
         return [wallet_card_of(row) for row in rows]
 
-    async def movement(self, movement_id: UUID) -> Movement | None:
-        """Return what moved under an id, or None."""
-        with translated():
-            return await movements.movement(self._connection, movement_id)
-
-    async def referenced(self, reference: str, limit: int) -> Sequence[UUID]:
-        """Return the ids of movements with this reference, newest first."""
-        with translated():
-            return await movements.referenced(self._connection, reference, limit)
-
-    async def refusals(self, owner_id: UUID, limit: int) -> Sequence[RefusedAttempt]:
+    async def refusals(self, owner_id: UUID, limit: int) -> Sequence[Refusal]:
         """Return what was refused to a person lately, newest first."""
         with translated():
             rows = await self._connection.fetch(REFUSALS, owner_id, limit)
-        return [
-            RefusedAttempt(
-                id=row["id"],
-                kind=Kind(row["kind"]),
-                currency=Currency(row["currency"]),
-                amount=row["amount"],
-                code=row["refusal_code"],
-                happened_at=row["booked_at"],
-            )
-            for row in rows
-        ]
+        return [refusal_of(row) for row in rows]
 
     async def events(
         self, person_id: UUID, *, before: EventPlace | None, limit: int

@@ -1,6 +1,6 @@
 """People and wallets as staff see them: columns, and what maps them."""
 
-from wallet.domain.back_office import PersonCard, WalletCard
+from wallet.domain.cards import PersonCard, WalletCard
 from wallet.domain.users import Role
 from wallet.infrastructure.postgres.pool import Record
 from wallet.infrastructure.postgres.wallets import wallet_of

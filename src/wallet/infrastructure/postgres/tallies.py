@@ -6,7 +6,7 @@ from uuid import UUID
 
 from wallet.domain.accounts import Purpose
 from wallet.domain.ids import first_id_at
-from wallet.domain.tallies import DAY, KEPT, Tally, TallyProgress
+from wallet.domain.tallies import DAY, HOURS_KEPT, KEPT, Tally, TallyProgress
 from wallet.infrastructure.postgres.errors import translated
 from wallet.infrastructure.postgres.pool import Connection, Record
 
@@ -63,9 +63,19 @@ WHERE e.booked_at >= $1 AND e.booked_at < $2 AND a.owner_id IS NOT NULL
 ON CONFLICT DO NOTHING
 """
 
+ADD_PEOPLE_BY_HOUR = """
+INSERT INTO tally_people_by_hour (hour, person_id)
+SELECT DISTINCT date_bin('1 hour', e.booked_at, '2001-01-01Z'), a.owner_id
+FROM entries e JOIN accounts a ON a.id = e.account_id
+WHERE e.booked_at >= $1 AND e.booked_at < $2 AND a.owner_id IS NOT NULL
+ON CONFLICT DO NOTHING
+"""
+
 FORGET = "DELETE FROM tallies WHERE minute >= $1 AND minute < $2"
 
 FORGET_OLD = "DELETE FROM tallies WHERE minute < $1"
+
+FORGET_OLD_HOURS = "DELETE FROM tally_people_by_hour WHERE hour < $1"
 
 FORGET_OLD_PEOPLE = (
     "DELETE FROM tally_people WHERE day < ($1::timestamptz AT TIME ZONE 'UTC')::date"
@@ -90,6 +100,22 @@ SELECT (SELECT count(*) FROM tally_people WHERE day = ($1::timestamptz AT TIME Z
           AND NOT EXISTS (SELECT FROM tally_people p
                           WHERE p.day = ($1::timestamptz AT TIME ZONE 'UTC')::date
                             AND p.person_id = a.owner_id))
+"""
+
+ACTIVE_BY_HOUR = """
+SELECT hour, count(*) AS people FROM (
+    SELECT hour, person_id FROM tally_people_by_hour WHERE hour >= $1
+    UNION
+    SELECT date_bin('1 hour', e.booked_at, '2001-01-01Z'), a.owner_id
+    FROM entries e JOIN accounts a ON a.id = e.account_id
+    WHERE e.booked_at >= greatest($2, $1) AND e.booked_at < $3 AND a.owner_id IS NOT NULL
+) AS active
+GROUP BY hour
+"""
+
+SIGN_UPS_BY_HOUR = """
+SELECT date_bin('1 hour', created_at, '2001-01-01Z') AS hour, count(*) AS people
+FROM users WHERE id >= $1 GROUP BY 1
 """
 
 SIGN_UPS = "SELECT count(*) FROM users WHERE id >= $1 AND id < $2"
@@ -153,6 +179,7 @@ class PostgresTallies:
         with translated():
             await self._connection.execute(ADD, since, until)
             await self._connection.execute(ADD_PEOPLE, since, until)
+            await self._connection.execute(ADD_PEOPLE_BY_HOUR, since, until)
 
     async def replace(self, since: datetime, until: datetime) -> None:
         """Forget what was counted of this time, and count it anew."""
@@ -166,6 +193,7 @@ class PostgresTallies:
             await self._connection.execute(ADVANCE, progress.counted_to, progress.recounted_to)
             await self._connection.execute(FORGET_OLD, progress.counted_to - KEPT)
             await self._connection.execute(FORGET_OLD_PEOPLE, progress.counted_to - KEPT)
+            await self._connection.execute(FORGET_OLD_HOURS, progress.counted_to - HOURS_KEPT)
 
     async def progress(self) -> TallyProgress | None:
         """Return how far counting has come, or None if it never began."""
@@ -198,6 +226,20 @@ class PostgresTallies:
                 ACTIVE_PEOPLE, day, uncounted_since, day + DAY
             )
         return found
+
+    async def active_by_hour(
+        self, since: datetime, uncounted_since: datetime
+    ) -> Mapping[datetime, int]:
+        """Return how many people's wallets were moved in each hour from `since` on, if any."""
+        with translated():
+            rows = await self._connection.fetch(ACTIVE_BY_HOUR, since, uncounted_since, since + FAR)
+        return {row["hour"]: row["people"] for row in rows}
+
+    async def sign_ups_by_hour(self, since: datetime) -> Mapping[datetime, int]:
+        """Return how many people have signed up in each hour from `since` on, if any."""
+        with translated():
+            rows = await self._connection.fetch(SIGN_UPS_BY_HOUR, first_id_at(since))
+        return {row["hour"]: row["people"] for row in rows}
 
     async def sign_ups(self, since: datetime, until: datetime) -> int:
         """Return how many people have signed up in a time."""

@@ -26,6 +26,7 @@ from wallet.infrastructure.postgres.insights import PostgresInsights
 from wallet.infrastructure.postgres.ledger import PostgresLedger
 from wallet.infrastructure.postgres.live import PostgresStreams
 from wallet.infrastructure.postgres.log import PostgresLog
+from wallet.infrastructure.postgres.movements import PostgresMovements
 from wallet.infrastructure.postgres.pool import DEADLINES, BorrowedConnection, Pool
 from wallet.infrastructure.postgres.safe_mode import PostgresSafeModes
 from wallet.infrastructure.postgres.second_factors import PostgresSecondFactors
@@ -68,6 +69,7 @@ class PostgresUnitOfWork:
     audit_trail: PostgresAuditTrail
     adjustments: PostgresAdjustments
     back_office: PostgresBackOffice
+    movements: PostgresMovements
     tallies: PostgresTallies
 
     def __init__(
@@ -113,6 +115,7 @@ class PostgresUnitOfWork:
         self.audit_trail = PostgresAuditTrail(connection)
         self.adjustments = PostgresAdjustments(connection)
         self.back_office = PostgresBackOffice(connection)
+        self.movements = PostgresMovements(connection)
         self.tallies = PostgresTallies(connection)
         return self
 

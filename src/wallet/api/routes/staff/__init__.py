@@ -5,6 +5,7 @@ from wallet.api.routes.staff import (
     audit_trail,
     overview,
     people,
+    refusals,
     transactions,
     wallets,
 )
@@ -14,6 +15,7 @@ ROUTERS = (
     people.router,
     wallets.router,
     transactions.router,
+    refusals.router,
     adjustments.router,
     audit_trail.router,
 )

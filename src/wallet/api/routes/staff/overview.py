@@ -74,7 +74,7 @@ OVERVIEW_EXAMPLE: JsonObject = {
     "yesterday": PERIOD_EXAMPLE,
     "yesterday_by_now": PERIOD_EXAMPLE,
     "minutes": [POINT_EXAMPLE],
-    "hours": [POINT_EXAMPLE],
+    "hours": [{**POINT_EXAMPLE, "sign_ups": 2, "active_people": 31}],
     "refusals": [REFUSAL_EXAMPLE],
     "balances": [BALANCE_EXAMPLE],
     "latency": LATENCY_EXAMPLE,
@@ -109,7 +109,7 @@ class Period(Answer):
 
 
 class Point(Answer):
-    """A minute or an hour of a plot, named by its beginning."""
+    """A minute of a plot, or an hour, named by its beginning."""
 
     at: str
     transfers: int
@@ -117,6 +117,13 @@ class Point(Answer):
     volumes: dict[str, int] = Field(
         description="The sum of transfers by currency, in minor units; nothing is left out."
     )
+
+
+class Hour(Point):
+    """An hour of a plot, with how many people there were in it."""
+
+    sign_ups: int
+    active_people: int = Field(description="How many people's wallets were moved.")
 
 
 class RefusalCount(Answer):
@@ -194,7 +201,7 @@ class Overview(Answer):
     yesterday: Period
     yesterday_by_now: Period = Field(description="Yesterday up to the same time of day.")
     minutes: list[Point] = Field(description="The last 60 minutes, oldest first, none left out.")
-    hours: list[Point] = Field(description="The last 48 hours, oldest first, none left out.")
+    hours: list[Hour] = Field(description="The last 48 hours, oldest first, none left out.")
     refusals: list[RefusalCount] = Field(description="The most frequent first.")
     balances: list[CurrencyBalance]
     latency: Latency

@@ -27,6 +27,7 @@ from wallet.api.routes.staff.access import (
     staff_side,
 )
 from wallet.api.routes.staff.audit_trail import ACT_EXAMPLE
+from wallet.api.routes.staff.refusals import REFUSAL_EXAMPLE, RefusedAttempt, StaffRefusal
 from wallet.api.routes.staff.shapes import (
     MOMENT,
     PERSON_EXAMPLE,
@@ -61,7 +62,7 @@ SESSION_EXAMPLE: JsonObject = {
     "user_agent": "curl/8.5.0",
     "address": "203.0.113.7",
 }
-REFUSAL_EXAMPLE: JsonObject = {
+ATTEMPT_EXAMPLE: JsonObject = {
     "id": "0197a6f2-5d10-7e1b-9c44-0d9f7a6b5c77",
     "kind": "transfer",
     "amount": 999900,
@@ -82,7 +83,7 @@ WHOLE_EXAMPLE: JsonObject = {
     "sessions": [SESSION_EXAMPLE],
     "counts": {"movements": 2, "sessions": 1, "acts": 0},
     "recent": [TRANSACTION_EXAMPLE],
-    "recent_refusals": [REFUSAL_EXAMPLE],
+    "recent_refusals": [ATTEMPT_EXAMPLE],
     "recent_acts": [ACT_EXAMPLE],
 }
 TIMELINE_EXAMPLE: JsonObject = {
@@ -129,19 +130,6 @@ class StaffSession(Answer):
     expires_at: str
     user_agent: str | None
     address: str | None
-
-
-class RefusedAttempt(Answer):
-    """Something that the books refused."""
-
-    id: str
-    kind: str
-    amount: int
-    currency: str
-    display: str
-    code: str
-    title: str
-    happened_at: str
 
 
 class PersonCounts(Answer):
@@ -209,6 +197,7 @@ class Found(Answer):
                     "people": [PERSON_EXAMPLE],
                     "wallets": [WALLET_EXAMPLE],
                     "transactions": [MOVEMENT_EXAMPLE],
+                    "refusals": [REFUSAL_EXAMPLE],
                 }
             ]
         }
@@ -217,6 +206,7 @@ class Found(Answer):
     people: list[StaffPerson]
     wallets: list[StaffWallet]
     transactions: list[StaffTransaction]
+    refusals: list[StaffRefusal] = Field(description="By their whole id alone.")
 
 
 class EndedSessions(Answer):

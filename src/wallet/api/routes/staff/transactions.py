@@ -1,8 +1,9 @@
 """Transactions as staff see them: both sides, and the refund of a transfer."""
 
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from wallet.api import staff_answers
@@ -24,6 +25,12 @@ from wallet.api.routes.staff.access import (
     Refunder,
     staff_side,
 )
+from wallet.api.routes.staff.movement_pages import (
+    SCANNED_TO,
+    MovementsQuery,
+    movements_page,
+    place_of,
+)
 from wallet.api.routes.staff.shapes import (
     ADA_ID,
     MOMENT,
@@ -33,11 +40,13 @@ from wallet.api.routes.staff.shapes import (
     Reason,
     StaffPerson,
 )
+from wallet.api.routes.transactions import KINDS
 from wallet.api.state import idempotency_key
 from wallet.domain.accounts import BalanceLimitExceeded, InsufficientFunds, WalletClosed
-from wallet.domain.back_office import MovementNotFound
 from wallet.domain.controls import OverdraftLimitTooHigh
+from wallet.domain.history import CursorInvalid
 from wallet.domain.ledger import IdempotencyKeyReused
+from wallet.domain.movements import MovementNotFound
 from wallet.domain.refunds import RefundExceedsTransfer, TransferNotFound
 from wallet.domain.safe_mode import SafeModeOn
 
@@ -130,6 +139,28 @@ class StaffTransaction(Answer):
     refund_of: str | None = Field(description="The transfer that this is a refund of.")
 
 
+class StaffTransactionPage(Answer):
+    """Some movements; ask for the rest with `cursor`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"items": [MOVEMENT_EXAMPLE], "next_cursor": None, "scanned_to": None}]
+        }
+    )
+
+    items: list[StaffTransaction]
+    next_cursor: str | None = Field(description="Null on the last page.")
+    scanned_to: str | None = SCANNED_TO
+
+
+class StaffTransactionsQuery(MovementsQuery):
+    """Which movements, the newest first. One must meet everything that is asked for."""
+
+    kind: Annotated[
+        list[Literal["transfer", "top-up", "refund", "adjustment"]], Field(max_length=len(KINDS))
+    ] = Field([], description="One or several.")
+
+
 class RefundBody(Body):
     """Why a transfer is refunded."""
 
@@ -165,6 +196,30 @@ class RefundAnswer(Answer):
 
 
 @router.get(
+    "/transactions",
+    operation_id="listStaffTransactions",
+    summary="List movements",
+    response_model=StaffTransactionPage,
+    responses=problem_responses(*STAFF, CursorInvalid),
+)
+async def list_staff_transactions(
+    request: Request, staff: Reader, query: Annotated[StaffTransactionsQuery, Query()]
+) -> JsonObject:
+    """Return everybody's movements with both of their sides, the newest first.
+
+    Follow `next_cursor` until it is null: a search for what is rare may answer pages with few
+    movements or none, each of which says in `scanned_to` how far it has looked.
+    """
+    asked = query.to_search(tuple(KINDS[word] for word in query.kind))
+    listing = f"transactions {asked!r}"
+    page = await staff_side(request).movements.page(
+        asked, place=place_of(listing, query.cursor), limit=query.limit
+    )
+    items = [staff_answers.movement(movement) for movement in page.items]
+    return movements_page(listing, items, page.next_place, query.limit)
+
+
+@router.get(
     "/transactions/{id}",
     operation_id="getStaffTransaction",
     summary="See a movement with both of its sides",
@@ -173,7 +228,7 @@ class RefundAnswer(Answer):
 )
 async def get_staff_transaction(request: Request, id: UUID, staff: Reader) -> JsonObject:  # noqa: A002
     """Return a transfer, top-up, refund or adjustment by its id, whoever's it is."""
-    return staff_answers.movement(await staff_side(request).desk.movement(id))
+    return staff_answers.movement(await staff_side(request).movements.movement(id))
 
 
 @router.post(
