@@ -175,6 +175,24 @@ class Desk:
             .last
         )
 
+    def changes(self, panel: Locator) -> dict[str, list[str]]:
+        """Return what an act's panel says was before and is after, by fact."""
+        rows = panel.locator(".changes tbody tr")
+        rows.first.wait_for()
+        return {
+            row.locator("th").inner_text(): row.locator("td").all_inner_texts()
+            for row in rows.all()
+        }
+
+    def refuse(self, button: str, reason: str, told: str, **fields: str) -> None:
+        """Begin an act that is refused: its dialog says so, and is closed."""
+        self.begin(button, reason, **fields)
+        dialog = self.dialog(button)
+        dialog.locator("button[type=submit]").click()
+        dialog.get_by_role("alert").filter(has_text=told).wait_for()
+        dialog.get_by_role("button", name="Cancel").click()
+        dialog.wait_for(state="detached")
+
     def assert_clean(self, *expected: str) -> None:
         """Nothing but these problems was complained of, and no text has become markup."""
         # The browser itself reports answers that refuse, such as who is logged in when nobody is.

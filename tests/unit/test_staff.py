@@ -139,7 +139,7 @@ def test_one_administrator_alone_grants_no_more_than_they_may() -> None:
     assert controls.with_overdraft(account(), 100, 100).floor == -100
     with pytest.raises(OverdraftLimitTooHigh) as told:
         controls.with_overdraft(account(), 101, 100)
-    assert told.value.facts == {"maximum": 100}
+    assert told.value.facts == {"maximum": 100, "currency": "USD"}
     # What is more than that already may be lowered, and stay.
     assert controls.with_overdraft(account(floor=-300), 200, 100).floor == -200
     assert controls.with_overdraft(account(floor=-300), 300, 100).floor == -300

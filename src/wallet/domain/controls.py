@@ -71,7 +71,7 @@ def with_overdraft(account: Account, limit: int, maximum: int) -> Controls:
     """
     _require_open(account)
     if limit > max(maximum, -account.floor):
-        raise OverdraftLimitTooHigh(maximum=maximum)
+        raise OverdraftLimitTooHigh(maximum=maximum, currency=str(account.currency))
     if -limit > account.floor and account.available < -limit:
         raise OverdraftInUse(available=account.available, limit=limit)
     return Controls(account.freeze, -limit, closed=False)

@@ -101,8 +101,11 @@ class RefundTransfer:
         rest = source.available - amount
         debt = max(0, source.floor - rest)
         if self.force and isinstance(refusal, InsufficientFunds) and rest >= -BALANCE_MAX:
-            within = debt <= self.debt_max
-            refusal = None if within else OverdraftLimitTooHigh(maximum=self.debt_max)
+            refusal = None
+            if debt > self.debt_max:
+                refusal = OverdraftLimitTooHigh(
+                    maximum=self.debt_max, currency=str(transfer.currency)
+                )
         refusal = refusal or target.refuse_credit(amount, settled=True)
         if refusal is not None:
             return refusal

@@ -18,6 +18,7 @@ import { People } from "./People";
 import { PersonView } from "./Person";
 import { Transfers } from "./Transfers";
 import { nameOf } from "./shared";
+import { roleName } from "./telling";
 import { Wallets } from "./Wallets";
 
 const NAVIGATION: readonly (readonly [string, IconName, string])[] = [
@@ -98,6 +99,7 @@ const environment = document.querySelector<HTMLMetaElement>('meta[name="environm
 function Desk({ session }: { session: Session }) {
   const client = useQueryClient();
   const path = usePath();
+  const [menu, setMenu] = useState(false);
   const at = (to: string) => (to === "/" ? path === "/" : path.startsWith(to));
   const { user } = session;
   return (
@@ -110,7 +112,11 @@ function Desk({ session }: { session: Session }) {
           <Sign />
           <span>{words.name}</span>
         </Link>
-        <nav aria-label={words.name}>
+        <button type="button" className="menu button compact plain" aria-expanded={menu} aria-controls="menu" onClick={() => setMenu(!menu)}>
+          <Icon name="menu" size={18} />
+          {NAVIGATION.find(([to]) => at(to))?.[2] ?? words.menu}
+        </button>
+        <nav id="menu" aria-label={words.name} data-open={menu} onClick={() => setMenu(false)}>
           {NAVIGATION.map(([to, icon, text]) => (
             <Link key={to} to={to} aria-current={at(to) ? "page" : undefined}>
               <Icon name={icon} size={18} />
@@ -124,7 +130,7 @@ function Desk({ session }: { session: Session }) {
             <span className="cut small strong" dir="auto">
               {nameOf(user)}
             </span>{" "}
-            <span className="tiny quieter">{user.role}</span>
+            <span className="tiny quieter">{roleName(user.role)}</span>
           </span>
           <IconButton icon="out" label={common.logOut} onClick={() => void endSession(client).catch(() => undefined)} />
         </div>
@@ -176,7 +182,7 @@ function Finder() {
     stops[Math.max(0, Math.min(next, stops.length - 1))]?.focus();
   };
   const data = found.data;
-  const none = data && data.people.length + data.wallets.length + data.transactions.length === 0;
+  const none = data && data.people.length + data.wallets.length + data.transactions.length + data.refusals.length === 0;
   return (
     <div
       className="finder"
@@ -232,7 +238,14 @@ function Finder() {
               <span className="numbers">{wallet.display}</span>
             </Link>
           ))}
-          {data && data.transactions.length > 0 && <h3>{words.nav.transfers}</h3>}
+          {data && data.transactions.length + data.refusals.length > 0 && <h3>{words.nav.transfers}</h3>}
+          {data?.refusals.map((refusal) => (
+            <Link key={refusal.id} to={`/transfers/${refusal.id}?show=refused`}>
+              <Icon name="alert" size={18} />
+              <span className="grow cut">{refusal.title}</span>
+              <span className="numbers">{refusal.display}</span>
+            </Link>
+          ))}
           {data?.transactions.map((transfer) => (
             <Link key={transfer.id} to={`/transfers/${transfer.id}`}>
               <Icon name="send" size={18} />

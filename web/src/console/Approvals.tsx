@@ -41,7 +41,7 @@ export function Approvals() {
       />
       <Table
         caption={words.title}
-        head={[words.wallet, { text: words.amount, number: true }, words.reason, words.by, words.when, words.status]}
+        head={[words.wallet, { text: words.amount, number: true, wide: true }, { text: words.reason, wide: true }, { text: words.by, wide: true }, { text: words.when, wide: true }, words.status]}
         pages={pages}
         empty={status === "pending" ? words.empty : words.emptyOther}
         row={(adjustment) => (
@@ -50,15 +50,23 @@ export function Approvals() {
               <Link to={`/wallets/${adjustment.wallet.id}`} dir="auto">
                 {nameOf(adjustment.wallet.owner)}
               </Link>
+              <div className="small-only">
+                <Money amount={adjustment.amount} currency={adjustment.currency} signed />
+              </div>
+              <p className="small-only tiny quieter" dir="auto">
+                {adjustment.reason} · {nameOf(adjustment.requested_by)}, <When time={adjustment.requested_at} />
+              </p>
             </th>
-            <td className="number">
+            <td className="number wide">
               <Money amount={adjustment.amount} currency={adjustment.currency} signed />
             </td>
-            <td className="free" dir="auto" title={adjustment.reason}>
+            <td className="free wide" dir="auto" title={adjustment.reason}>
               {adjustment.reason}
             </td>
-            <td dir="auto">{nameOf(adjustment.requested_by)}</td>
-            <td className="quiet">
+            <td className="free wide" dir="auto">
+              {nameOf(adjustment.requested_by)}
+            </td>
+            <td className="quiet wide">
               <When time={adjustment.requested_at} />
             </td>
             <td>
@@ -87,7 +95,7 @@ function Decision({ adjustment, decide }: { adjustment: Adjustment; decide: (how
   if (!isAdmin) return <Badge look="warn">{words.pending}</Badge>;
   const own = adjustment.requested_by.id === user.id;
   return (
-    <span className="row">
+    <span className="row wrap">
       {own ? (
         <span className="tiny quieter">{all.acts.ownRequest}</span>
       ) : (

@@ -1,17 +1,16 @@
 // Who did what, why, and what was before and after. Nobody can edit it.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, asked, type Schemas } from "../api/client";
+import { api, asked } from "../api/client";
 import { Link, useQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
-import { Badge, Dialog, Identifier, useTitle } from "../parts/ui";
+import { Dialog, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { Json, Table } from "./shared";
+import { DayInput, Table } from "./shared";
+import { actName, Changes, roleName, subjectName, useCurrencyOf, type Act } from "./telling";
 
 const words = all.audit;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
-type Act = Schemas["ActAnswer"];
 
 export function AuditTrail() {
   useTitle(words.title, all.name);
@@ -38,13 +37,20 @@ export function AuditTrail() {
         <p className="quiet">{words.words}</p>
       </div>
       <div className="inputs">
-        <input className="input compact grow" aria-label={words.filterAct} placeholder={words.filterAct} maxLength={50} value={query.act ?? ""} onChange={(event) => change({ act: event.target.value })} />
-        <input className="input compact" type="date" aria-label={words.from} value={query.from ?? ""} onChange={(event) => change({ from: event.target.value })} />
-        <input className="input compact" type="date" aria-label={words.to} value={query.until ?? ""} onChange={(event) => change({ until: event.target.value })} />
+        <select className="input compact" aria-label={words.act} value={query.act ?? ""} onChange={(event) => change({ act: event.target.value })}>
+          <option value="">{words.anyAct}</option>
+          {Object.entries(all.told.acts).map(([act, name]) => (
+            <option key={act} value={act}>
+              {name}
+            </option>
+          ))}
+        </select>
+        <DayInput label={words.from} value={query.from} onChange={(from) => change({ from })} />
+        <DayInput label={words.to} value={query.until} onChange={(until) => change({ until })} />
       </div>
       <Table
         caption={words.title}
-        head={[words.when, words.who, words.act, words.subject, words.reason]}
+        head={[words.when, { text: words.who, wide: true }, words.act, { text: words.subject, wide: true }, { text: words.reason, wide: true }]}
         pages={pages}
         empty={words.empty}
         row={(act) => (
@@ -54,23 +60,31 @@ export function AuditTrail() {
                 <When time={act.happened_at} />
               </button>
             </th>
-            <td dir="auto">
-              {act.actor_name} <span className="quieter">{act.role ?? words.commandLine}</span>
+            <td className="free wide" dir="auto">
+              {act.actor_name} {act.role && <span className="quieter">{roleName(act.role)}</span>}
             </td>
-            <td>
-              <Badge>{act.act}</Badge>
+            <td title={act.act}>
+              {actName(act.act)}
+              <p className="small-only tiny quieter">
+                <bdi>{act.actor_name}</bdi>
+                {act.reason && (
+                  <>
+                    : <bdi>{act.reason}</bdi>
+                  </>
+                )}
+              </p>
             </td>
-            <td>
-              {act.subject.kind} {act.subject.id && <span className="quieter">…{act.subject.id.slice(-8)}</span>}
+            <td className="wide">
+              {subjectName(act.subject.kind)} {act.subject.id && <span className="quieter">…{act.subject.id.slice(-8)}</span>}
             </td>
-            <td className="free" dir="auto">
+            <td className="free wide" dir="auto">
               {act.reason}
             </td>
           </tr>
         )}
       />
       {open && (
-        <Dialog side title={open.act} onClose={() => setOpen(null)}>
+        <Dialog side title={actName(open.act)} onClose={() => setOpen(null)}>
           <ActFacts act={open} />
         </Dialog>
       )}
@@ -78,10 +92,16 @@ export function AuditTrail() {
   );
 }
 
-const PLACES: Readonly<Record<string, string>> = { person: "people", wallet: "wallets", transaction: "transfers" };
+const PLACES: Readonly<Record<string, (id: string) => string>> = {
+  person: (id) => `/people/${id}`,
+  wallet: (id) => `/wallets/${id}`,
+  transaction: (id) => `/transfers/${id}`,
+  adjustment: () => "/approvals?status=all",
+};
 
 function ActFacts({ act }: { act: Act }) {
   const place = PLACES[act.subject.kind];
+  const currency = useCurrencyOf(act);
   return (
     <div className="stack wide">
       {act.reason && (
@@ -94,11 +114,12 @@ function ActFacts({ act }: { act: Act }) {
         <dd>{exactText(act.happened_at)}</dd>
         <dt>{words.who}</dt>
         <dd dir="auto">
-          {act.actor_name} ({act.role ?? words.commandLine})
+          {act.actor_name}
+          {act.role && ` (${roleName(act.role)})`}
         </dd>
         <dt>{words.subject}</dt>
         <dd>
-          {act.subject.id && place ? <Link to={`/${place}/${act.subject.id}`}>{act.subject.kind}</Link> : act.subject.kind}
+          {act.subject.id && place ? <Link to={place(act.subject.id)}>{subjectName(act.subject.kind)}</Link> : subjectName(act.subject.kind)}
         </dd>
         {act.request_id && (
           <>
@@ -109,12 +130,7 @@ function ActFacts({ act }: { act: Act }) {
           </>
         )}
       </dl>
-      <div className="stack tight">
-        <h3>{words.before}</h3>
-        <Json value={act.before} />
-        <h3>{words.after}</h3>
-        <Json value={act.after} />
-      </div>
+      <Changes before={act.before} after={act.after} currency={currency} />
     </div>
   );
 }

@@ -106,10 +106,16 @@ function Numbers({ data, currency, compared }: NumbersProps) {
       <Tile title={words.volume} now={today && volumeOf(today)} before={before && volumeOf(before)} values={lately.map((hour) => hour.volumes[currency] ?? 0)}>
         {today && <Money amount={volumeOf(today)} currency={currency} />}
       </Tile>
-      <Tile title={words.signUps} now={today?.sign_ups} before={before?.sign_ups}>
+      <Tile title={words.signUps} now={today?.sign_ups} before={before?.sign_ups} values={lately.map((hour) => hour.sign_ups)}>
         {today && format.format(today.sign_ups)}
       </Tile>
-      <Tile title={words.active} now={today?.active_people ?? undefined} before={before?.active_people ?? undefined}>
+      <Tile
+        title={words.active}
+        now={today?.active_people ?? undefined}
+        before={undefined}
+        other={compared && data ? words.allYesterday(format.format(data.yesterday.active_people ?? 0)) : undefined}
+        values={lately.map((hour) => hour.active_people)}
+      >
         {today && format.format(today.active_people ?? 0)}
       </Tile>
     </div>
@@ -120,20 +126,22 @@ interface TileProps {
   title: string;
   now: number | undefined;
   before: number | undefined;
-  values?: number[];
+  /** What to say where there is nothing to compare with by now. */
+  other?: string | undefined;
+  values: number[];
   children: ReactNode;
 }
 
-function Tile({ title, now, before, values, children }: TileProps) {
+function Tile({ title, now, before, other, values, children }: TileProps) {
   const known = now !== undefined && before !== undefined && before > 0;
   return (
     <section className="card tile" aria-label={title}>
       <h2 className="small quiet">{title}</h2>
       <p className="value">{children ?? <Skeleton width="4em" />}</p>
       <p className="tiny quieter">
-        {known ? `${percent.format((now - before) / before).replace("-", "\u2212")} ${words.than}` : "\u00a0"}
+        {known ? `${percent.format((now - before) / before).replace("-", "\u2212")} ${words.than}` : (other ?? "\u00a0")}
       </p>
-      {values && values.length > 1 && <Sparkline values={values} />}
+      {values.length > 1 && <Sparkline values={values} />}
     </section>
   );
 }

@@ -7,6 +7,7 @@ import { When } from "../parts/time";
 import { Badge, useSettled, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
 import { PersonLink, Table } from "./shared";
+import { roleName } from "./telling";
 
 const words = all.people;
 const ROLES = ["user", "support", "auditor", "admin"] as const;
@@ -39,7 +40,9 @@ export function People() {
         <select className="input compact" aria-label={words.role} value={role ?? ""} onChange={(event) => change({ role: event.target.value })}>
           <option value="">{words.anyRole}</option>
           {ROLES.map((each) => (
-            <option key={each}>{each}</option>
+            <option key={each} value={each}>
+              {roleName(each)}
+            </option>
           ))}
         </select>
         <select className="input compact" aria-label={words.status} value={status ?? ""} onChange={(event) => change({ status: event.target.value })}>
@@ -51,19 +54,20 @@ export function People() {
       </div>
       <Table
         caption={all.nav.people}
-        head={[words.name, words.handle, words.email, words.role, words.status, words.since]}
+        head={[words.name, { text: words.handle, wide: true }, { text: words.email, wide: true }, words.role, words.status, { text: words.since, wide: true }]}
         pages={pages}
         empty={words.empty}
         row={(person) => (
           <tr key={person.id} className="opens" onClick={() => navigate(`/people/${person.id}`)}>
             <th scope="row">
               <PersonLink person={person} />
+              {person.handle && <p className="small-only tiny quieter">@{person.handle}</p>}
             </th>
-            <td>{person.handle && `@${person.handle}`}</td>
-            <td className="free">{person.email}</td>
-            <td>{person.role === "user" ? <span className="quieter">{person.role}</span> : <Badge look="good">{person.role}</Badge>}</td>
+            <td className="wide">{person.handle && `@${person.handle}`}</td>
+            <td className="free wide">{person.email}</td>
+            <td>{person.role === "user" ? <span className="quieter">{roleName(person.role)}</span> : <Badge look="good">{roleName(person.role)}</Badge>}</td>
             <td>{person.status === "open" ? <span className="quieter">{words.open}</span> : <Badge>{words.closed}</Badge>}</td>
-            <td className="quiet">
+            <td className="quiet wide">
               <When time={person.created_at} />
             </td>
           </tr>

@@ -8,7 +8,8 @@ import { exactText, When } from "../parts/time";
 import { Avatar, Badge, Button, Empty, Failure, Identifier, Skeleton, useTitle } from "../parts/ui";
 import { common } from "../text/common";
 import { words as all } from "../text/console";
-import { ActDialog, FrozenBadge, nameOf, useMay } from "./shared";
+import { ActDialog, WalletBadges, nameOf, useMay } from "./shared";
+import { actName, eventName, kindName, roleName } from "./telling";
 import { WalletActs } from "./Wallets";
 
 const words = all.person;
@@ -49,7 +50,7 @@ function Head({ person }: { person: WholePerson }) {
         <h1 dir="auto">{nameOf(person)}</h1>
         <p className="quiet">{[person.handle && `@${person.handle}`, person.email].filter(Boolean).join(" · ")}</p>
       </div>
-      {person.role !== "user" && <Badge look="good">{person.role}</Badge>}
+      {person.role !== "user" && <Badge look="good">{roleName(person.role)}</Badge>}
       {person.status === "closed" && <Badge>{all.people.closed}</Badge>}
     </div>
   );
@@ -100,11 +101,11 @@ function Holdings({ person }: { person: WholePerson }) {
       </header>
       {person.wallets.map((wallet) => (
         <div key={wallet.id} className="setting">
-          <div className="grow">
+          <div className="grow whole">
             <p className="strong">
               <Money amount={wallet.available} currency={wallet.currency} />
             </p>
-            <FrozenBadge wallet={wallet} />
+            <WalletBadges wallet={wallet} />
           </div>
           <WalletActs wallet={wallet} />
         </div>
@@ -123,7 +124,11 @@ function Refused({ person }: { person: WholePerson }) {
       {person.recent_refusals.map((refused) => (
         <div key={refused.id} className="setting">
           <div className="grow">
-            <p title={refused.code}>{refused.title}</p>
+            <p>
+              <Link to={`/transfers/${refused.id}?show=refused`} title={refused.code}>
+                {refused.title}
+              </Link>
+            </p>
             <p className="tiny quieter">
               <When time={refused.happened_at} />
             </p>
@@ -222,13 +227,14 @@ function Happened({ item }: { item: Item }) {
       <div className="row apart">
         {transaction ? (
           <Link to={`/transfers/${transaction.id}`} dir="auto" className="cut">
-            {transaction.kind}
+            {kindName(transaction.kind)}
             {transaction.counterparty && ` · ${transaction.counterparty.first_name} ${transaction.counterparty.initial}`}
             {transaction.note && <span className="quieter"> · {transaction.note}</span>}
           </Link>
         ) : (
-          <span dir="auto" className="cut" title={JSON.stringify(event?.facts ?? act?.after ?? {})}>
-            {event?.kind ?? String(act?.act ?? "")}
+          <span dir="auto" className="cut" title={event?.kind ?? String(act?.act ?? "")}>
+            {event ? eventName(event.kind) : actName(String(act?.act ?? ""))}
+            {act && <span className="quieter"> · {String(act.actor_name)}</span>}
             {act?.reason ? <span className="quieter"> · {String(act.reason)}</span> : null}
           </span>
         )}

@@ -7,7 +7,7 @@ import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { When } from "../parts/time";
 import { Badge, Button, Choice, Dialog, Failure, Field, Identifier, Skeleton, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, FrozenBadge, nameOf, PersonLink, Table, useMay, type StaffWallet } from "./shared";
+import { ActDialog, WalletBadges, nameOf, PersonLink, Table, useMay, type StaffWallet } from "./shared";
 
 const words = all.wallets;
 const acts = all.acts;
@@ -38,7 +38,7 @@ export function Wallets({ id }: { id: string }) {
       </div>
       <Table
         caption={all.nav.wallets}
-        head={[words.owner ?? "", words.currency ?? "", { text: words.available ?? "", number: true }, { text: words.held ?? "", number: true }, words.status ?? "", words.last ?? ""]}
+        head={[words.owner ?? "", words.currency ?? "", { text: words.available ?? "", number: true }, { text: words.held ?? "", number: true, wide: true }, { text: words.status ?? "", wide: true }, { text: words.last ?? "", wide: true }]}
         pages={pages}
         empty={words.empty ?? ""}
         row={(wallet) => (
@@ -47,18 +47,21 @@ export function Wallets({ id }: { id: string }) {
               <Link to={`/wallets/${wallet.id}${location.search}`} dir="auto" onClick={(event) => event.stopPropagation()}>
                 {nameOf(wallet.owner)}
               </Link>
+              <div className="small-only">
+                <WalletBadges wallet={wallet} />
+              </div>
             </th>
             <td>{wallet.currency}</td>
             <td className="number">
               <Money amount={wallet.available} currency={wallet.currency} bare />
             </td>
-            <td className="number quieter">
+            <td className="number quieter wide">
               <Money amount={wallet.held} currency={wallet.currency} bare />
             </td>
-            <td>
-              <FrozenBadge wallet={wallet} />
+            <td className="wide">
+              <WalletBadges wallet={wallet} />
             </td>
-            <td className="quiet">{wallet.last_booked_at ? <When time={wallet.last_booked_at} /> : words.never}</td>
+            <td className="quiet wide">{wallet.last_booked_at ? <When time={wallet.last_booked_at} /> : words.never}</td>
           </tr>
         )}
       />
@@ -90,7 +93,7 @@ export function WalletFacts({ wallet }: { wallet: StaffWallet }) {
         <p className="value">
           <Money amount={wallet.available} currency={currency} />
         </p>
-        <FrozenBadge wallet={wallet} />
+        <WalletBadges wallet={wallet} />
       </div>
       <dl className="facts">
         <dt>{words.posted}</dt>
@@ -105,6 +108,14 @@ export function WalletFacts({ wallet }: { wallet: StaffWallet }) {
         <dd>
           <Money amount={wallet.overdraft_limit} currency={currency} />
         </dd>
+        {wallet.debt > 0 && (
+          <>
+            <dt>{words.debt}</dt>
+            <dd>
+              <Money amount={wallet.debt} currency={currency} />
+            </dd>
+          </>
+        )}
         <dt>{words.last}</dt>
         <dd>{wallet.last_booked_at ? <When time={wallet.last_booked_at} /> : words.never}</dd>
         <dt>{words.version}</dt>
@@ -185,13 +196,15 @@ interface WalletActProps {
 }
 
 function Freeze({ wallet, onClose }: WalletActProps) {
-  const [direction, setDirection] = useState<"send" | "receive" | "both">("send");
+  const [direction, setDirection] = useState<"send" | "receive" | "both">(wallet.frozen === "send" ? "receive" : "send");
+  // Freezing adds up: what was frozen before stays frozen.
+  const after = wallet.frozen === "none" || wallet.frozen === direction ? direction : "both";
   return (
     <ActDialog
       danger
       title={acts.freeze}
       before={words[wallet.frozen]}
-      after={words[direction]}
+      after={words[after]}
       onClose={onClose}
       act={(reason) =>
         asked(api.POST("/admin/wallets/{id}/freeze", { params: { path: { id: wallet.id } }, body: { direction, reason } }))

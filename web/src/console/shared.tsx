@@ -37,10 +37,26 @@ export function useMay(act: "freeze" | "refund" | "sessions" | "admin"): boolean
   return RIGHTS[act]?.includes(user.role) ?? false;
 }
 
-export function FrozenBadge({ wallet }: { wallet: StaffWallet }) {
+/** What is out of the ordinary about a wallet, if anything. */
+export function WalletBadges({ wallet }: { wallet: StaffWallet }) {
   if (wallet.status === "closed") return <Badge>{words.people.closed}</Badge>;
-  if (wallet.frozen === "none") return null;
-  return <Badge look="warn">{words.wallets[wallet.frozen]}</Badge>;
+  if (wallet.frozen === "none" && wallet.debt === 0) return null;
+  return (
+    <span className="row wrap tight">
+      {wallet.frozen !== "none" && <Badge look="warn">{words.wallets[wallet.frozen]}</Badge>}
+      {wallet.debt > 0 && <Badge look="bad">{words.wallets.inDebt}</Badge>}
+    </span>
+  );
+}
+
+/** A day to look from or to; an empty one shows nothing of itself, so its label stands before it. */
+export function DayInput({ label, value, onChange }: { label: string; value: string | undefined; onChange: (day: string) => void }) {
+  return (
+    <label className="day">
+      <span className="small quieter">{label}</span>
+      <input className="input compact" type="date" value={value ?? ""} onChange={(event) => onChange(event.target.value)} />
+    </label>
+  );
 }
 
 // Tables
@@ -56,14 +72,17 @@ interface Pages<T> {
 
 interface TableProps<T> {
   caption: string;
-  head: readonly (string | { text: string; number: true })[];
+  /** Columns; those that are `wide` are left out of small screens. */
+  head: readonly (string | { text: string; number?: true; wide?: true })[];
   pages: Pages<T>;
   row: (item: T) => ReactNode;
   empty: string;
+  /** What to say beside "Show more" where a page was not full. */
+  partial?: string | undefined;
 }
 
 /** A table of as many pages as were asked for; each of its five states keeps its place. */
-export function Table<T>({ caption, head, pages, row, empty }: TableProps<T>) {
+export function Table<T>({ caption, head, pages, row, empty, partial }: TableProps<T>) {
   const items = pages.data?.pages.flatMap((page) => page.items);
   if (pages.error && !items) {
     return (
@@ -74,7 +93,7 @@ export function Table<T>({ caption, head, pages, row, empty }: TableProps<T>) {
   }
   return (
     <div className="card">
-      <div className="table-wrap" tabIndex={0} role="region" aria-label={caption}>
+      <div className="table-wrap list" tabIndex={0} role="region" aria-label={caption}>
         <table className="grid">
           <thead>
             <tr>
@@ -84,19 +103,20 @@ export function Table<T>({ caption, head, pages, row, empty }: TableProps<T>) {
                     {cell}
                   </th>
                 ) : (
-                  <th key={cell.text} scope="col" className="number">
+                  <th key={cell.text} scope="col" className={[cell.number && "number", cell.wide && "wide"].filter(Boolean).join(" ")}>
                     {cell.text}
                   </th>
                 ),
               )}
             </tr>
           </thead>
-          <tbody>{items ? items.map(row) : <Waiting columns={head.length} />}</tbody>
+          <tbody>{items ? items.map(row) : <Waiting head={head} />}</tbody>
         </table>
       </div>
       {items?.length === 0 && !pages.hasNextPage && <Empty icon="search" title={empty} />}
       {pages.hasNextPage && (
         <div className="more">
+          {partial && <p className="tiny quieter">{partial}</p>}
           <Button size="compact" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
             {common.more}
           </Button>
@@ -106,11 +126,11 @@ export function Table<T>({ caption, head, pages, row, empty }: TableProps<T>) {
   );
 }
 
-function Waiting({ columns }: { columns: number }) {
+function Waiting({ head }: { head: TableProps<never>["head"] }) {
   return Array.from({ length: 8 }, (_, line) => (
     <tr key={line} aria-hidden="true">
-      {Array.from({ length: columns }, (_, column) => (
-        <td key={column}>
+      {head.map((cell, column) => (
+        <td key={column} className={typeof cell !== "string" && cell.wide ? "wide" : undefined}>
           <Skeleton width={`${60 + ((line * 7 + column * 13) % 60)}px`} />
         </td>
       ))}
@@ -195,9 +215,4 @@ export function ActDialog(props: ActProps) {
       </form>
     </Dialog>
   );
-}
-
-/** Facts of an act, as they were kept. */
-export function Json({ value }: { value: unknown }) {
-  return <pre className="json">{JSON.stringify(value, null, 2)}</pre>;
 }

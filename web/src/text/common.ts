@@ -87,6 +87,10 @@ export function problemText(code: string, detail: string, facts: Readonly<Record
   if (code === "insufficient-funds" && typeof facts.available === "number") {
     return `There is not enough money: ${moneyText(facts.available, String(facts.currency))} can be sent.`;
   }
+  if (code === "overdraft-limit-too-high" && typeof facts.maximum === "number") {
+    const most = moneyText(facts.maximum, String(facts.currency));
+    return `One administrator alone may let a wallet go ${most} below zero, and no further. Adjust its balance first: that takes two.`;
+  }
   if (code === "validation-failed" && Array.isArray(facts.errors)) {
     const first = facts.errors[0] as { field?: string; message?: string } | undefined;
     return first ? `${first.field ?? ""}: ${first.message ?? ""}` : detail;

@@ -12,6 +12,7 @@ export const words = {
   nothingFound: "Nothing was found",
   development: "Development",
   production: "Production",
+  menu: "Menu",
   noStaffTitle: "This is for the operator's staff",
   noStaff: "You are logged in, but not as staff.",
   toWallet: "Go to your wallet",
@@ -22,7 +23,7 @@ export const words = {
   overview: {
     transfers: "Transfers today", volume: "Volume today", signUps: "Sign-ups today", active: "Active people today",
     refused: (count: number) => counted(count, "refusal", "refusals"),
-    than: "against yesterday by now", same: "as yesterday by now",
+    than: "against yesterday by now", allYesterday: (people: string) => `${people} in all of yesterday`, same: "as yesterday by now",
     perMinute: "Transfers per minute, last hour", perHour: "Volume per hour, last 48 hours",
     refusals: "Refusals by reason", noRefusals: "Nothing has been refused today or yesterday.",
     today: "Today", yesterday: "Yesterday", reason: "Reason", minute: "Minute", hour: "Hour", count: "Transfers",
@@ -55,14 +56,15 @@ export const words = {
     owner: "Owner", currency: "Currency", available: "Available", posted: "Posted", held: "Held", frozen: "Frozen",
     status: "Status", last: "Last movement", anyCurrency: "Currency", onlyFrozen: "Frozen only", all: "All",
     empty: "No wallet is like that.", none: "not frozen", send: "cannot send", receive: "cannot receive", both: "frozen",
-    overdraft: "Overdraft", version: "Version", never: "never", title: "Wallet", id: "Id",
+    overdraft: "Overdraft", debt: "Debt", inDebt: "in debt", version: "Version", never: "never", title: "Wallet", id: "Id",
   } as Record<string, string>,
   acts: {
     freeze: "Freeze", unfreeze: "Unfreeze", close: "Close wallet", overdraft: "Overdraft", refund: "Refund", adjust: "Adjust",
     approve: "Approve", reject: "Reject", direction: "What stops", send: "Sending", receive: "Receiving", both: "Both",
     reason: "Reason", reasonHint: "Stands in the audit trail for ever. The person never sees it.",
     before: "Before", after: "After", limit: "How far below zero it may go", limitHint: "0 takes it away.",
-    amount: "Amount", amountHint: "With a minus sign to take money away.", force: "Even if the receiver goes below zero",
+    amount: "Amount", amountHint: "With a minus sign to take money away.",
+    force: "Even if the receiver goes into debt: they send nothing until it is repaid",
     done: "Done. It is in the audit trail.", asked: "Asked for. Another administrator must approve it.",
     mustApprove: "Another administrator than you must approve it before any money moves.",
     refundWords: "The whole amount goes back to whoever sent it.",
@@ -72,8 +74,11 @@ export const words = {
     notYours: "Your role does not allow this.",
   },
   transfers: {
-    title: "Transfers", find: "Id or reference of a transfer", hint: "Every movement has an id; people see it in a line's story.",
-    emptyTitle: "Look a movement up", none: "No movement has this id or reference.", from: "From", to: "To", when: "When",
+    title: "Transfers", find: "Id or reference", none: "Nothing has this id or reference.", empty: "Nothing like that has moved.",
+    emptyRefused: "Nothing like that was refused within seven days.", from: "From", to: "To", when: "When",
+    completed: "Completed", refusedOnes: "Refused", show: "Which", anyKind: "Any kind", currency: "Currency", why: "Why",
+    written: "Note or reference", since: "From", until: "Until", least: "At least", most: "At most", of: "Of", whose: "Asked by", account: "Wallet",
+    lookedTo: (when: string) => `Looked back to ${when} so far.`, noSides: "Nothing moved.",
     amount: "Amount", kind: "Kind", note: "Note", reference: "Reference", refunded: "Refunded", refundOf: "Refund of",
     system: "System account", balanceAfter: "balance after", status: "Status", refunds: "Refunds", id: "Id",
   },
@@ -84,7 +89,52 @@ export const words = {
   },
   audit: {
     title: "Audit trail", when: "When", who: "Who", act: "Act", subject: "Subject", reason: "Reason", empty: "No act is like that.",
-    filterAct: "Act, such as wallet.frozen", from: "From", to: "Until", before: "Before", after: "After", commandLine: "command line",
-    request: "Request", title1: "Act", words: "Nobody can edit or delete any of it.",
+    filterAct: "Act, such as wallet.frozen", from: "From", to: "Until", before: "Before", after: "After",
+    request: "Request", title1: "Act", words: "Nobody can edit or delete any of it.", anyAct: "Any act",
+  },
+  told: {
+    yes: "yes", no: "no",
+    acts: {
+      "person.viewed": "Looked at a person", "person.role-changed": "Changed a role", "sessions.ended": "Ended all sessions",
+      "person.second-factor-reset": "Took a second factor off", "wallet.frozen": "Froze a wallet",
+      "wallet.unfrozen": "Unfroze a wallet", "wallet.closed": "Closed a wallet", "wallet.overdraft-set": "Set an overdraft",
+      "transfer.refunded": "Refunded a transfer", "adjustment.requested": "Asked for an adjustment",
+      "adjustment.approved": "Approved an adjustment", "adjustment.rejected": "Rejected an adjustment",
+    },
+    events: {
+      "wallet.opened": "Opened a wallet", "user.signed-up": "Signed up", "user.updated": "Changed names or handle",
+      "user.password-changed": "Changed the password", "user.password-reset": "Reset the password by mail",
+      "user.email-verified": "Confirmed the e-mail address", "user.second-factor-enabled": "Turned the second factor on",
+      "user.second-factor-disabled": "Took the second factor off", "user.recovery-code-used": "Used a recovery code",
+      "user.recovery-codes-replaced": "Made new recovery codes", "user.second-factor-guessed": "Somebody tried wrong codes",
+      "session.refresh-token-reused": "A token came twice; its session ended", "api-key.created": "Made an API key",
+      "api-key.rotated": "Gave an API key a new secret", "api-key.revoked": "Revoked an API key",
+      "webhook.endpoint.disabled": "A webhook endpoint was disabled", "user.closed": "Closed the account",
+    },
+    kinds: {
+      transfer: "Transfer", "top-up": "Top-up", "top-up-request": "Top-up", refund: "Refund", adjustment: "Adjustment",
+      "adjustment-request": "Adjustment", "transfer-batch": "Batch of transfers",
+    },
+    subjects: { person: "Person", wallet: "Wallet", transaction: "Transfer", adjustment: "Adjustment" },
+    roles: { user: "person", support: "support", auditor: "auditor", admin: "administrator" },
+    facts: {
+      frozen: "Frozen", overdraft_limit: "Overdraft", debt: "Debt", status: "Status", refunded: "Refunded", refund_id: "Refund",
+      forced: "Forced", amount: "Amount", available: "Available", currency: "Currency", wallet_id: "Wallet", role: "Role",
+      sessions: "Sessions", direction: "Direction", limit: "Limit", maximum: "At most", refundable: "Still refundable",
+    },
+    values: {
+      none: "no", send: "sending", receive: "receiving", both: "both ways", open: "open", closed: "closed", pending: "waiting",
+      approved: "approved", rejected: "rejected", admin: "administrator", user: "person",
+    },
+  } as {
+    yes: string;
+    no: string;
+    acts: Record<string, string>;
+    events: Record<string, string>;
+    kinds: Record<string, string>;
+    subjects: Record<string, string>;
+    roles: Record<string, string>;
+    facts: Record<string, string>;
+    values: Record<string, string>;
   },
 };

@@ -1,0 +1,255 @@
+"""Acts and lists of the console in a real browser: each act as it is done, refused, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.browser.staff import PASSWORD, SCRIPT, Desk, Town
+from tests.browser.visit import AXE, flaws_of
+from tests.conftest import reachable_directory
+from tests.integration.serving import serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    with (
+        reachable_directory() as directory,
+        serving(directory, environment={"WALLET_DATA_DIRECTORY": str(directory)}) as running,
+    ):
+        town = Town(running, directory)
+        town.add_person("carol", "Carol", 100_000)
+        town.add_person("dora", "Dora", 1_000)
+        town.add_person("emil", SCRIPT, 50_000)
+        town.appoint("ada", "Lovelace")
+        town.appoint("max", "Approver")
+        town.appoint("sam", "Helper", "support")
+        yield town
+
+
+def wallet_of(town: Town, name: str, currency: str = "USD") -> str:
+    found = town.call("GET", "/wallets", name).json()["items"]
+    (wallet_id,) = [w["wallet_id"] for w in found if w["currency"] == currency]
+    assert isinstance(wallet_id, str)
+    return wallet_id
+
+
+def test_movements_come_by_themselves_are_filtered_and_open_beside_the_list(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    desk = Desk(browser, town, tmp_path).log_in("sam")
+    page = desk.open("/transfers")
+    page.get_by_role("row").filter(has_text="Top-up").first.wait_for()
+    assert town.pay("emil", "carol", 4_321, note=SCRIPT).status_code == 201
+    row = page.get_by_role("row").filter(has_text="43.21USD")
+    row.filter(has_text=SCRIPT).wait_for()
+    page.get_by_label("Any kind").or_(page.get_by_label("Kind")).select_option(label="Top-up")
+    row.wait_for(state="detached")
+    assert "kind=top-up" in page.url
+    page.reload()
+    page.get_by_role("row").filter(has_text="Top-up").first.wait_for()
+    assert page.get_by_role("row").filter(has_text="43.21USD").count() == 0
+    page = desk.open("/transfers?currency=USD&least=43&most=43.21")
+    rows = page.locator("table.grid tbody tr.opens")
+    row.wait_for()
+    assert rows.count() == 1
+    rows.first.click()
+    panel = desk.dialog("Transfer")
+    panel.get_by_text(SCRIPT).first.wait_for()
+    page.keyboard.press("Escape")
+    panel.wait_for(state="detached")
+    assert page.url.endswith("/transfers?currency=USD&least=43&most=43.21")
+    page = desk.open("/transfers?currency=CHF")
+    page.get_by_text("Nothing like that has moved.").wait_for()
+    desk.close()
+
+
+def test_a_refusal_says_why_and_is_found_by_its_id(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    refused = town.pay("dora", "carol", 777_777)
+    assert refused.json()["code"] == "insufficient-funds"
+    desk = Desk(browser, town, tmp_path).log_in("sam")
+    page = desk.open("/transfers")
+    page.get_by_role("button", name="Refused").click()
+    row = page.get_by_role("row").filter(has_text="7,777.77USD")
+    row.filter(has_text="The wallet does not hold enough available money").click()
+    panel = page.get_by_role("dialog").filter(has_text="Nothing moved.")
+    panel.get_by_role("link", name="Dora").wait_for()
+    panel.get_by_text("Available", exact=True).wait_for()
+    (found,) = town.call("GET", "/admin/refusals?amount_min=777777", "ada").json()["items"]
+    page = desk.open("/")
+    page.get_by_role("heading", name="Overview").wait_for()
+    desk.find(found["id"], "The wallet does not hold enough available money")
+    page.get_by_role("dialog").filter(has_text="7,777.77USD").wait_for()
+    assert page.url.endswith(f"/transfers/{found['id']}?show=refused")
+    desk.close()
+
+
+def test_a_wallet_is_closed_when_it_is_empty_and_not_before(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    opened = town.call("POST", "/wallets", "carol", json={"currency": "EUR"})
+    assert opened.status_code == 201
+    desk = Desk(browser, town, tmp_path).log_in("ada")
+    desk.open(f"/wallets/{wallet_of(town, 'carol')}")
+    desk.refuse("Close wallet", "Not used any more", "must be empty")
+    assert town.pay("carol", "dora", 1).status_code == 201
+    page = desk.open(f"/wallets/{wallet_of(town, 'carol', 'EUR')}")
+    desk.begin("Close wallet", f"Not used any more {SCRIPT}")
+    assert desk.dialog("Close wallet").locator(".change dd").all_inner_texts() == ["open", "closed"]
+    desk.dialog("Close wallet").locator("button[type=submit]").click()
+    page.get_by_role("dialog").get_by_text("closed").first.wait_for()
+    topped_up = town.call("POST", "/wallets/topup", "carol", json={"amount": 5, "currency": "EUR"})
+    assert topped_up.json()["code"] == "wallet-closed"
+    desk.close("409")
+
+
+def test_an_overdraft_is_bounded_for_one_administrator_and_can_be_used(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    wallet_id = wallet_of(town, "dora")
+    before = town.call("GET", "/wallets/my-balance", "dora").json()["available"]
+    desk = Desk(browser, town, tmp_path).log_in("ada")
+    page = desk.open(f"/wallets/{wallet_id}")
+    limit = {"How far below zero it may go, USD": "10,000.01"}
+    desk.refuse("Overdraft", "Agreed by contract", "10,000.00\u00a0USD below zero", **limit)
+    limit = {"How far below zero it may go, USD": "5.00"}
+    desk.act("Overdraft", "Agreed by contract", **limit)
+    page.get_by_role("dialog").get_by_text("5.00USD").wait_for()
+    assert town.pay("dora", "carol", before + 501).json()["code"] == "insufficient-funds"
+    assert town.pay("dora", "carol", before + 500).status_code == 201
+    page.reload()
+    page.get_by_role("dialog").locator(".value", has_text="\u22125.00USD").wait_for()
+    assert town.pay("carol", "dora", 500 + before).status_code == 201
+    desk.act("Overdraft", "Contract is over", **{"How far below zero it may go, USD": "0"})
+    page = desk.open("/audit?act=wallet.overdraft-set")
+    page.get_by_role("row").filter(has_text="Contract is over").get_by_role("button").click()
+    changes = desk.changes(desk.dialog("Set an overdraft"))
+    assert changes["Overdraft"] == ["5.00USD", "0.00USD"]
+    desk.close("422")
+
+
+def test_adjustments_are_rejected_by_another_and_taken_back_by_who_asked(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    balance = town.call("GET", "/wallets/my-balance", "emil").json()["posted"]
+    asking = Desk(browser, town, tmp_path).log_in("ada")
+    for reason in ("Case 91, surely", "Case 92, a mistake"):
+        asking.open(f"/wallets/{wallet_of(town, 'emil')}")
+        asking.act("Adjust", reason, Amount="12.00")
+    deciding = Desk(browser, town, tmp_path).log_in("max")
+    page = deciding.open("/approvals")
+    row = page.get_by_role("row").filter(has_text="Case 91")
+    row.get_by_role("button", name="Reject").click()
+    dialog = deciding.dialog("Reject")
+    assert len(set(dialog.locator(".change dd").all_inner_texts())) == 1
+    dialog.get_by_label("Reason").fill("Nobody knows of it")
+    dialog.locator("button[type=submit]").click()
+    row.wait_for(state="detached")
+    page = asking.open("/approvals")
+    row = page.get_by_role("row").filter(has_text="Case 92")
+    assert row.get_by_role("button", name="Approve").count() == 0
+    row.get_by_role("button", name="Reject").click()
+    asking.dialog("Reject").get_by_label("Reason").fill("I was wrong")
+    asking.dialog("Reject").locator("button[type=submit]").click()
+    page.get_by_text("Nothing waits for a decision.").wait_for()
+    page = asking.open("/approvals?status=rejected")
+    page.get_by_role("row").filter(has_text="Case 91").get_by_text("Max Approver").wait_for()
+    page.get_by_role("row").filter(has_text="Case 92").get_by_text("Ada Lovelace").last.wait_for()
+    assert town.call("GET", "/wallets/my-balance", "emil").json()["posted"] == balance
+    asking.close()
+    deciding.close()
+
+
+def test_a_refund_is_forced_into_a_debt_that_what_comes_in_repays(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    paid = town.pay("emil", "dora", 5_000, reference="order-5000").json()["id"]
+    left = town.call("GET", "/wallets/my-balance", "dora").json()["available"]
+    assert town.pay("dora", "carol", left).status_code == 201
+    helper = Desk(browser, town, tmp_path).log_in("sam")
+    helper.open(f"/transfers/{paid}")
+    helper.begin("Refund", "Never delivered")
+    assert helper.dialog("Refund").get_by_role("checkbox").count() == 0
+    helper.dialog("Refund").locator("button[type=submit]").click()
+    helper.dialog("Refund").get_by_role("alert").filter(has_text="not enough money").wait_for()
+    helper.close("422")
+    desk = Desk(browser, town, tmp_path).log_in("ada")
+    page = desk.open(f"/transfers/{paid}")
+    desk.begin("Refund", "Never delivered")
+    desk.dialog("Refund").get_by_role("checkbox").check()
+    desk.dialog("Refund").locator("button[type=submit]").click()
+    page.get_by_text("Refunded", exact=True).wait_for()
+    page = desk.open(f"/wallets/{wallet_of(town, 'dora')}")
+    panel = page.get_by_role("dialog")
+    panel.get_by_text("in debt").wait_for()
+    panel.locator(".value", has_text="\u221250.00USD").wait_for()
+    assert town.pay("carol", "dora", 3_000).status_code == 201
+    assert town.pay("dora", "carol", 1).json()["code"] == "insufficient-funds"
+    page.reload()
+    panel.locator(".facts").get_by_text("20.00USD").first.wait_for()
+    page = desk.open("/audit?act=transfer.refunded")
+    page.get_by_role("row").filter(has_text="Never delivered").get_by_role("button").click()
+    changes = desk.changes(desk.dialog("Refunded a transfer"))
+    assert (changes["Debt"], changes["Forced"]) == (["0.00USD", "50.00USD"], ["–", "yes"])
+    desk.close()
+
+
+def test_ended_sessions_are_over_in_the_persons_own_window(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    context = browser.new_context(locale="en-US")
+    own = context.new_page()
+    own.goto(f"http://localhost:{town.service.port}/app")
+    own.get_by_label("E-mail").fill("emil@example.com")
+    own.get_by_label("Password", exact=True).fill(PASSWORD)
+    own.get_by_role("button", name="Log in").click()
+    own.get_by_role("navigation").first.wait_for()
+    desk = Desk(browser, town, tmp_path).log_in("sam")
+    page = desk.find("emil", "@emil")
+    sessions = page.get_by_role("region", name="Sessions", exact=True)
+    sessions.get_by_text("127.0.0.1").first.wait_for()
+    desk.act("End all sessions", "Reported a stolen laptop")
+    sessions.get_by_text("Not logged in anywhere.").wait_for()
+    own.get_by_role("button", name="Log in").wait_for(timeout=20_000)
+    page = desk.open("/audit?act=sessions.ended")
+    page.get_by_role("row").filter(has_text="stolen laptop").get_by_role("button").click()
+    changes = desk.changes(desk.dialog("Ended all sessions"))
+    assert changes["Sessions"][1] == "0"
+    town.log_in("emil")
+    context.close()
+    desk.close()
+
+
+def test_a_small_screen_has_a_menu_and_nothing_important_is_cut(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    if not AXE.exists():
+        pytest.skip("NO AXE: the page was not checked for people who cannot see it (make assets)")
+    small = {"width": 360, "height": 780}
+    desk = Desk(browser, town, tmp_path, viewport=small, bypass_csp=True).log_in("ada")
+    page = desk.page
+    for view in ("People", "Wallets", "Transfers", "Approvals", "Audit trail", "Overview"):
+        page.get_by_role("banner").get_by_role("button").filter(has_text="").first.click()
+        page.get_by_role("navigation", name="Console").get_by_role("link", name=view).click()
+        page.get_by_role("heading", level=1, name=view).wait_for()
+        page.wait_for_load_state("networkidle")
+        cut = page.evaluate(
+            "() => [...document.querySelectorAll('.table-wrap.list')]"
+            ".filter((wrap) => wrap.scrollWidth > wrap.clientWidth + 1)"
+            ".map((wrap) => wrap.ariaLabel)"
+        )
+        assert cut == [], view
+        assert flaws_of(page) == [], view
+    desk.open(f"/wallets/{wallet_of(town, 'emil')}")
+    desk.begin("Freeze", "Only to look at it")
+    assert flaws_of(page) == []
+    desk.context.close()
