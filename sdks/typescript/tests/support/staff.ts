@@ -97,8 +97,9 @@ async function lookAround(ada: RawClient, personId: string, paidId: string): Pro
   assert.ok((await data(ada.GET("/admin/people/{id}/timeline", person))).items.length > 0);
   const movement = { params: { path: { id: paidId } } };
   assert.equal((await data(ada.GET("/admin/transactions/{id}", movement))).refundable, 400);
-  const all = await data(ada.GET("/admin/transactions", { params: { query: { amount_min: 400 } } }));
-  assert.ok(all.items.some(({ id }) => id === paidId));
+  const query = { amount_min: 400 };
+  const moved = await data(ada.GET("/admin/transactions", { params: { query } }));
+  assert.ok(moved.items.some(({ id }) => id === paidId));
 }
 
 async function correct(ada: RawClient, max: RawClient, walletId: string): Promise<void> {
