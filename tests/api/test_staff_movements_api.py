@@ -4,6 +4,10 @@ import httpx
 from tests.api.staff_people import Office, do, office
 from tests.conftest import Service
 
+from wallet.api.cursors import encode_place
+from wallet.domain.audit_trail import ActSearch
+from wallet.domain.back_office import PeopleSearch
+from wallet.domain.movements import MovementSearch
 from wallet.infrastructure.identifiers import new_id
 
 
@@ -95,7 +99,13 @@ async def test_a_cursor_belongs_to_its_list_and_filters(
     for amount in (10, 20):
         await o.pay(amount)
     cursor = (await o.otto.get("/admin/transactions?limit=1")).json()["next_cursor"]
+    everything = repr(MovementSearch())
+    forged = encode_place(f"transactions {everything}", None, None)
     for path in (
+        f"transactions?cursor={forged}",
+        f"refusals?cursor={encode_place(f'refusals {everything}', None, None)}",
+        f"audit-trail?cursor={encode_place(f'acts {ActSearch()!r}', None, None)}",
+        f"people?cursor={encode_place(f'people {PeopleSearch()!r}', None)}",
         f"transactions?kind=transfer&cursor={cursor}", f"refusals?cursor={cursor}",
         "transactions?cursor=AAAA", "refusals?cursor=%F0%9F%92%B8",
     ):  # fmt: skip

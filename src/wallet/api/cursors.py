@@ -56,7 +56,7 @@ def encode_place(listing: str, *parts: UUID | datetime | None) -> str:
 def decode_place(listing: str, cursor: str, form: str) -> list[Any]:
     """Return what `encode_place` was given; raise `CursorInvalid` for anything not made here.
 
-    `form` has a letter for each part: `i` is an id, `t` a time, either may be None.
+    `form` has a letter for each part: `i` is an id, `t` a time; as capitals, they may be None.
     """
     try:
         decoded = base64.b64decode(
@@ -85,9 +85,11 @@ def _packed(part: UUID | datetime | None) -> bytes:
 
 def _unpacked(part: bytes, letter: str) -> UUID | datetime | None:
     if not part[0]:
+        if letter.islower():
+            raise CursorInvalid
         return None
     number = int.from_bytes(part[1:], "big")
-    if letter == "i":
+    if letter in "iI":
         return UUID(int=number)
     try:
         return _EPOCH + number * _MICROSECOND

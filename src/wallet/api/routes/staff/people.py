@@ -347,7 +347,7 @@ def _cursor_of(listing: str, place: TimelinePlace) -> str:
 
 def _place_of(listing: str, cursor: str) -> TimelinePlace:
     beside, _, versions = cursor.partition(".")
-    event_at, event_id, act_at, act_id = decode_place(listing, beside, "titi")
+    event_at, event_id, act_at, act_id = decode_place(listing, beside, "TITI")
     return TimelinePlace(
         versions=decode_cursor(versions, listing.encode()) if versions else {},
         event=None if event_id is None or event_at is None else EventPlace(event_at, event_id),
