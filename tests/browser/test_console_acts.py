@@ -86,7 +86,13 @@ def test_a_refusal_says_why_and_is_found_by_its_id(
     panel.get_by_text("Available", exact=True).wait_for()
     (found,) = town.call("GET", "/admin/refusals?amount_min=777777", "ada").json()["items"]
     page = desk.open("/")
-    page.get_by_role("heading", name="Overview").wait_for()
+    reasons = page.get_by_role("region", name="Refusals by reason").first
+    reasons.get_by_role("link", name="The wallet does not hold enough available money").click()
+    row.wait_for()
+    assert page.url.endswith("/transfers?show=refused&code=insufficient-funds")
+    page.get_by_role("button", name="insufficient-funds").click()
+    row.wait_for()
+    assert page.url.endswith("/transfers?show=refused")
     desk.find(found["id"], "The wallet does not hold enough available money")
     page.get_by_role("dialog").filter(has_text="7,777.77USD").wait_for()
     assert page.url.endswith(f"/transfers/{found['id']}?show=refused")

@@ -4,7 +4,7 @@ import { useMemo, type ReactNode } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { compactMoney, exponentOf, Money, moneyText } from "../parts/money";
 import { Plot, type Palette } from "../parts/Plot";
-import { useQuery as useAddressQuery } from "../parts/router";
+import { Link, useQuery as useAddressQuery } from "../parts/router";
 import { clockText, exactText } from "../parts/time";
 import { Badge, Failure, Skeleton, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
@@ -271,7 +271,7 @@ function Refusals({ refusals }: { refusals: OverviewAnswer["refusals"] }) {
           {refusals.slice(0, 6).map((refusal) => (
             <tr key={refusal.code}>
               <td className="free" title={refusal.code}>
-                {refusal.title}
+                <Link to={`/transfers?show=refused&code=${refusal.code}`}>{refusal.title}</Link>
               </td>
               <td className="number">{format.format(refusal.today)}</td>
               <td className="number quieter">{format.format(refusal.yesterday)}</td>

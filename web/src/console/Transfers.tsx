@@ -62,8 +62,13 @@ function Filters({ shown, query, change }: FiltersProps) {
         label={words.show}
         value={shown}
         options={[["completed", words.completed], ["refused", words.refusedOnes]]}
-        onChange={(value) => change({ show: value === "refused" ? value : null, kind: null })}
+        onChange={(value) => change({ show: value === "refused" ? value : null, kind: null, code: null })}
       />
+      {query.code && (
+        <Button size="compact" icon="close" title={words.anyReason} onClick={() => change({ code: null })}>
+          {query.code}
+        </Button>
+      )}
       <input className="input compact grow" type="search" aria-label={words.find} placeholder={words.find} maxLength={200} value={query.q ?? ""} onChange={(event) => change({ q: event.target.value })} />
       <select className="input compact" aria-label={words.kind} value={query.kind ?? ""} onChange={(event) => change({ kind: event.target.value })}>
         <option value="">{words.anyKind}</option>

@@ -77,7 +77,7 @@ export const words = {
     title: "Transfers", find: "Id or reference", none: "Nothing has this id or reference.", empty: "Nothing like that has moved.",
     emptyRefused: "Nothing like that was refused within seven days.", from: "From", to: "To", when: "When",
     completed: "Completed", refusedOnes: "Refused", show: "Which", anyKind: "Any kind", currency: "Currency", why: "Why",
-    written: "Note or reference", since: "From", until: "Until", least: "At least", most: "At most", of: "Of", whose: "Asked by", account: "Wallet",
+    written: "Note or reference", anyReason: "For any reason again", since: "From", until: "Until", least: "At least", most: "At most", of: "Of", whose: "Asked by", account: "Wallet",
     lookedTo: (when: string) => `Looked back to ${when} so far.`, noSides: "Nothing moved.",
     amount: "Amount", kind: "Kind", note: "Note", reference: "Reference", refunded: "Refunded", refundOf: "Refund of",
     system: "System account", balanceAfter: "balance after", status: "Status", refunds: "Refunds", id: "Id",
