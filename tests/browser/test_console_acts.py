@@ -235,6 +235,21 @@ def test_ended_sessions_are_over_in_the_persons_own_window(
     desk.close()
 
 
+def test_without_a_line_every_view_says_since_when_it_is_stale_and_recovers(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    desk = Desk(browser, town, tmp_path).log_in("ada")
+    for view in ("/", "/transfers", "/approvals", "/integrity"):
+        page = desk.open(view)
+        page.get_by_role("heading", level=1).first.wait_for()
+        page.wait_for_load_state("networkidle")
+        desk.context.set_offline(offline=True)
+        page.get_by_text("Not live since").wait_for(timeout=25_000)
+        desk.context.set_offline(offline=False)
+        page.get_by_text("Not live since").wait_for(state="detached", timeout=25_000)
+    desk.close("ERR_INTERNET_DISCONNECTED")
+
+
 def test_a_small_screen_has_a_menu_and_nothing_important_is_cut(
     browser: Browser, town: Town, tmp_path: Path
 ) -> None:

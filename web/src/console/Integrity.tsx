@@ -4,6 +4,7 @@ import { api, asked, type Schemas } from "../api/client";
 import { When } from "../parts/time";
 import { Badge, Failure, Note, Skeleton, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
+import { Stale } from "./shared";
 
 const words = all.integrity;
 
@@ -39,11 +40,12 @@ export function IntegrityFacts({ integrity }: { integrity: State }) {
 
 export function IntegrityView() {
   useTitle(all.nav.integrity, all.name);
-  const { data, error, refetch } = useQuery({
+  const found = useQuery({
     queryKey: ["integrity"],
     queryFn: () => asked(api.GET("/admin/integrity")),
     refetchInterval: 5_000,
   });
+  const { data, error, refetch } = found;
   return (
     <div className="stack narrow-desk">
       <h1>{words.title}</h1>
@@ -55,6 +57,7 @@ export function IntegrityView() {
       <section className="card" aria-label={words.title}>
         <header>
           <h2>{words.title}</h2>
+          <Stale found={found} />
         </header>
         {error && !data ? (
           <Failure problem={error} retry={() => void refetch()} />

@@ -9,6 +9,7 @@ import { clockText, exactText } from "../parts/time";
 import { Badge, Failure, Skeleton, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
 import { IntegrityFacts } from "./Integrity";
+import { Stale } from "./shared";
 import { Sparkline } from "./Sparkline";
 
 type OverviewAnswer = Schemas["Overview"];
@@ -21,11 +22,12 @@ const BEHIND_MS = 180_000;
 export function Overview() {
   useTitle(all.nav.overview, all.name);
   const [query, change] = useAddressQuery();
-  const { data, error, refetch } = useQuery({
+  const found = useQuery({
     queryKey: ["overview"],
     queryFn: () => asked(api.GET("/admin/overview")),
     refetchInterval: EVERY_MS,
   });
+  const { data, error, refetch } = found;
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   const currencies = data?.balances.map((balance) => balance.currency) ?? [];
   const largest = data?.today.volumes[0]?.currency ?? data?.yesterday.volumes[0]?.currency ?? currencies[0] ?? "USD";
@@ -36,8 +38,9 @@ export function Overview() {
       <div className="row apart wrap">
         <h1>{all.nav.overview}</h1>
         <div className="row wrap">
-          {data && (
-            <Badge look={error || behind ? "warn" : "good"} dot>
+          <Stale found={found} />
+          {data && !error && (
+            <Badge look={behind ? "warn" : "good"} dot>
               <span>{behind ? `${words.behind} ${exactText(data.counted_to)}` : `${words.counted} ${clockText(data.counted_to)}`}</span>
             </Badge>
           )}

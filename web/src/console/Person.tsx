@@ -8,7 +8,7 @@ import { exactText, When } from "../parts/time";
 import { Avatar, Badge, Button, Empty, Failure, Identifier, Skeleton, useTitle } from "../parts/ui";
 import { common } from "../text/common";
 import { words as all } from "../text/console";
-import { ActDialog, WalletBadges, nameOf, useMay } from "./shared";
+import { ActDialog, WalletBadges, nameOf, Stale, useMay } from "./shared";
 import { actName, eventName, kindName, roleName } from "./telling";
 import { WalletActs } from "./Wallets";
 
@@ -17,15 +17,17 @@ const words = all.person;
 type WholePerson = Schemas["WholePerson"];
 
 export function PersonView({ id }: { id: string }) {
-  const { data, error, refetch } = useQuery({
+  const found = useQuery({
     queryKey: ["person", id],
     queryFn: () => asked(api.GET("/admin/people/{id}", { params: { path: { id } } })),
   });
+  const { data, error, refetch } = found;
   useTitle(data ? nameOf(data) : all.nav.people, all.name);
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height="320px" />;
   return (
     <div className="stack">
+      <Stale found={found} />
       <Head person={data} />
       <div className="two">
         <div className="stack">

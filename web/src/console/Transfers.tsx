@@ -233,9 +233,9 @@ function Found({ q, shown, id }: { q: string; shown: Shown; id: string }) {
     queryKey: ["search", q],
     queryFn: () => asked(api.GET("/admin/search", { params: { query: { q } } })),
   });
-  const { data, error, refetch } = found;
+  const { data, error, refetch, dataUpdatedAt } = found;
   const onePage = <T,>(items: T[] | undefined) => ({
-    data: items && { pages: [{ items }] }, error, refetch, hasNextPage: false, isFetchingNextPage: false, fetchNextPage: () => undefined,
+    data: items && { pages: [{ items }] }, error, refetch, dataUpdatedAt, hasNextPage: false, isFetchingNextPage: false, fetchNextPage: () => undefined,
   });
   const refused = data ? data.refusals.length > 0 || (shown === "refused" && data.transactions.length === 0) : shown === "refused";
   return refused ? (

@@ -5,7 +5,8 @@ import type { Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/router";
-import { Badge, Button, Dialog, Empty, Failure, Field, ProblemNote, Skeleton, tell } from "../parts/ui";
+import { clockText } from "../parts/time";
+import { Badge, Button, Dialog, Empty, Failure, Field, ProblemNote, Skeleton, tell, textOf } from "../parts/ui";
 import { common } from "../text/common";
 import { words } from "../text/console";
 
@@ -59,11 +60,24 @@ export function DayInput({ label, value, onChange }: { label: string; value: str
   );
 }
 
+/** Since when what is shown is not that of now, while it cannot be asked for again. */
+export function Stale({ found }: { found: { error: unknown; dataUpdatedAt: number } }) {
+  if (!found.error || !found.dataUpdatedAt) return null;
+  return (
+    <span role="status" title={textOf(found.error)}>
+      <Badge look="warn" dot>
+        {common.staleSince(clockText(found.dataUpdatedAt))}
+      </Badge>
+    </span>
+  );
+}
+
 // Tables
 
 interface Pages<T> {
   data: { pages: { items: T[] }[] } | undefined;
   error: unknown;
+  dataUpdatedAt: number;
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
   fetchNextPage: () => unknown;
@@ -93,6 +107,9 @@ export function Table<T>({ caption, head, pages, row, empty, partial }: TablePro
   }
   return (
     <div className="card">
+      <div className="stale">
+        <Stale found={pages} />
+      </div>
       <div className="table-wrap list" tabIndex={0} role="region" aria-label={caption}>
         <table className="grid">
           <thead>
