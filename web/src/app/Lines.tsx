@@ -10,7 +10,7 @@ import { clockText, dayText, exactText } from "../parts/time";
 import { Avatar, Button, Dialog, Failure, Identifier, ProblemNote, Skeleton } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
-import { partyName } from "./data";
+import { isFresh, partyName } from "./data";
 
 const words = app.line;
 
@@ -39,7 +39,7 @@ export function Line({ line, to, selected }: LineProps) {
   const title = titleOf(line);
   const incoming = line.direction === "in";
   return (
-    <li className="line">
+    <li className={isFresh(line) ? "line fresh" : "line"}>
       <Link to={to} aria-current={selected ? "true" : undefined}>
         {line.counterparty ? (
           <Avatar name={`${line.counterparty.first_name} ${line.counterparty.initial}`} seed={line.counterparty.user_id} />

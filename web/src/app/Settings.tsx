@@ -7,11 +7,12 @@ import { Money } from "../parts/money";
 import { PasswordField } from "../parts/password";
 import { ROOT } from "../parts/router";
 import { When } from "../parts/time";
-import { Avatar, Badge, Button, Dialog, Failure, Note, ProblemNote, Skeleton, tell, useTitle } from "../parts/ui";
+import { Avatar, Badge, Button, Dialog, Failure, ProblemNote, Skeleton, tell, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
 import { useProfile, useWallets, type Profile } from "./data";
 import { TextField } from "./Entrance";
+import { useDraft } from "./payments";
 import { SecondFactor } from "./SecondFactor";
 
 const words = app.settings;
@@ -20,11 +21,16 @@ export function Settings() {
   useTitle(words.title, app.name);
   const client = useQueryClient();
   const { user } = useSession();
+  const [, setDraft] = useDraft();
+  const leave = async () => {
+    setDraft(null);
+    await endSession(client).catch(() => undefined);
+  };
   return (
     <div className="narrow-page stack">
       <div className="row apart">
         <h1>{words.title}</h1>
-        <Button icon="out" onClick={() => void endSession(client).catch(() => undefined)}>
+        <Button icon="out" onClick={() => void leave()}>
           {common.logOut}
         </Button>
       </div>
@@ -94,7 +100,7 @@ function ProfileCard() {
             {data.first_name} {data.last_name}
           </p>
           <p className="small quiet row wrap">
-            {data.handle ? `@${data.handle}` : words.noHandle} · {data.email}
+            <span>{data.handle ? `@${data.handle}` : words.noHandle}</span> <span>{data.email}</span>
             <Badge look={data.email_verified ? "good" : "warn"}>
               {data.email_verified ? words.verified : words.unverified}
             </Badge>
@@ -217,7 +223,9 @@ function Sessions() {
       {error ? (
         <Failure problem={error} retry={() => void refetch()} />
       ) : !data ? (
-        <Skeleton height="56px" />
+        <div className="setting">
+          <Skeleton height="40px" />
+        </div>
       ) : (
         data.map((session) => (
           <Row
@@ -239,14 +247,18 @@ function Sessions() {
           </Row>
         ))
       )}
-      <ProblemNote problem={ending.error} />
+      {ending.error && (
+        <div className="setting">
+          <ProblemNote problem={ending.error} />
+        </div>
+      )}
     </Card>
   );
 }
 
 function Wallets() {
   const client = useQueryClient();
-  const { data } = useWallets();
+  const { data, error, refetch } = useWallets();
   const [currency, setCurrency] = useState("");
   const opening = useMutation({
     mutationFn: () => asked(api.POST("/wallets", { body: { currency: currency.trim().toUpperCase() } })),
@@ -257,9 +269,15 @@ function Wallets() {
   });
   return (
     <Card title={words.wallets}>
+      {error && !data && <Failure problem={error} retry={() => void refetch()} />}
+      {!error && !data && (
+        <div className="setting">
+          <Skeleton height="24px" />
+        </div>
+      )}
       {(data ?? []).map((wallet) => (
         <Row key={wallet.id} title={wallet.currency}>
-          {wallet.frozen !== "none" && <Badge look="warn">{wallet.frozen}</Badge>}
+          {wallet.frozen !== "none" && <Badge look="warn">{words.frozen[wallet.frozen] ?? wallet.frozen}</Badge>}
           <Money amount={wallet.available} currency={wallet.currency} />
         </Row>
       ))}
@@ -273,6 +291,9 @@ function Wallets() {
         <input
           className="input compact grow"
           aria-label={words.openWallet}
+          autoCapitalize="characters"
+          autoComplete="off"
+          spellCheck={false}
           placeholder={words.currency}
           required
           maxLength={3}
@@ -285,15 +306,9 @@ function Wallets() {
       </form>
       {opening.error && (
         <div className="setting">
-          <Note look="bad" icon="alert">
-            <ProblemText problem={opening.error} />
-          </Note>
+          <ProblemNote problem={opening.error} />
         </div>
       )}
     </Card>
   );
-}
-
-function ProblemText({ problem }: { problem: Error }) {
-  return <>{problem.message}</>;
 }
