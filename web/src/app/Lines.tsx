@@ -6,7 +6,7 @@ import type { Transaction } from "../api/live";
 import { Icon, type IconName } from "../parts/icons";
 import { Money } from "../parts/money";
 import { Link, ROOT } from "../parts/router";
-import { clockText, dayText, exactText } from "../parts/time";
+import { clockText, dayText, exactText, timeLanguage } from "../parts/time";
 import { Avatar, Button, Dialog, Failure, Identifier, ProblemNote, Skeleton } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
@@ -85,7 +85,7 @@ export function LineList({ lines, toLine, selected }: ListProps) {
     <>
       {days.map(({ day, lines: ofDay }) => (
         <section key={day} className="day" aria-label={day}>
-          <h3>{day}</h3>
+          <h3 lang={timeLanguage}>{day}</h3>
           <ul>
             {ofDay.map((line) => (
               <Line key={`${line.wallet_id}${line.id}`} line={line} to={toLine(line)} selected={line.id === selected} />
@@ -173,7 +173,7 @@ function Story({ line }: { line: Transaction }) {
       </div>
       <dl className="facts">
         <dt>{words.when}</dt>
-        <dd>{exactText(line.booked_at)}</dd>
+        <dd lang={timeLanguage}>{exactText(line.booked_at)}</dd>
         {facts.map(([name, value]) => (
           <Fact key={name} name={name} value={value} />
         ))}

@@ -13,7 +13,7 @@ import { common } from "../text/common";
 import { useProfile, useWallets, type Profile } from "./data";
 import { TextField } from "./Entrance";
 import { useDraft } from "./payments";
-import { SecondFactor } from "./SecondFactor";
+import { SecondFactor, useFactor } from "./SecondFactor";
 
 const words = app.settings;
 
@@ -22,6 +22,8 @@ export function Settings() {
   const client = useQueryClient();
   const { user } = useSession();
   const [, setDraft] = useDraft();
+  // All at once: a card that grows later would push those below it away.
+  const waits = [useProfile(), useFactor(), useSessions(), useWallets()].some((each) => each.isPending);
   const leave = async () => {
     setDraft(null);
     await endSession(client).catch(() => undefined);
@@ -34,8 +36,29 @@ export function Settings() {
           {common.logOut}
         </Button>
       </div>
+      {waits ? <Waiting /> : <Cards role={user.role} />}
+    </div>
+  );
+}
+
+function Waiting() {
+  return (
+    <div className="stack" aria-busy="true" aria-label={common.loading}>
+      {[92, 168, 112, 160].map((height) => (
+        <div key={height} className="card padded stack">
+          <Skeleton width="40%" />
+          <Skeleton height={`${height - 80}px`} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Cards({ role }: { role: string }) {
+  return (
+    <>
       <ProfileCard />
-      {user.role !== "user" && (
+      {role !== "user" && (
         <a className="button plain" href={new URL("console", ROOT).href}>
           {words.console}
         </a>
@@ -57,7 +80,7 @@ export function Settings() {
           </Button>
         </Row>
       </Card>
-    </div>
+    </>
   );
 }
 
@@ -204,12 +227,16 @@ function deviceOf(agent: string | null): string {
   return [browser?.replace("Edg", "Edge").replace("OPR", "Opera"), system?.replace("Mac OS X", "macOS")].filter(Boolean).join(" · ");
 }
 
-function Sessions() {
-  const client = useQueryClient();
-  const { data, error, refetch } = useQuery({
+function useSessions() {
+  return useQuery({
     queryKey: ["sessions"],
     queryFn: async () => (await asked(api.GET("/users/me/sessions"))).items,
   });
+}
+
+function Sessions() {
+  const client = useQueryClient();
+  const { data, error, refetch } = useSessions();
   const ending = useMutation({
     mutationFn: (id: string) =>
       asked(api.DELETE("/users/me/sessions/{session_id}", { params: { path: { session_id: id } } })),
