@@ -118,6 +118,53 @@ def test_history_is_searched_and_a_line_tells_its_story(
 
 
 @pytest.mark.slow
+def test_filters_stand_in_the_address_and_a_line_closes_to_where_it_was_opened(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    window = Window(browser, service, tmp_path).log_in("bob")
+    page = window.page
+    page.goto(f"{window.visit.origin}/app/history")
+    search = page.get_by_placeholder("Search notes and people")
+    search.fill("lunch")
+    page.get_by_role("button", name="Out", exact=True).click()
+    page.get_by_role("button", name="Filters", exact=True).click()
+    page.get_by_label("At most").fill("20")
+    page.get_by_label("From").fill("2026-01-01")
+    page.get_by_text(re.compile(r"1 movement(?!s)")).wait_for()
+    address = page.url
+    for part in ("q=lunch", "direction=out", "max=20", "from=2026-01-01"):
+        assert part in address
+    other = window.context.new_page()
+    other.goto(address)
+    other.get_by_text(re.compile(r"1 movement(?!s)")).wait_for()
+    assert other.get_by_label("At most").input_value() == "20"
+    other.locator(".line a").click()
+    other.get_by_role("dialog", name="Movement").wait_for()
+    other.keyboard.press("Escape")
+    other.get_by_role("dialog").wait_for(state="detached")
+    assert other.url == address
+    other.get_by_role("button", name="Clear filters").click()
+    other.wait_for_url("**/app/history")
+    assert other.get_by_placeholder("Search notes and people").input_value() == ""
+    # Whoever writes an address by hand gets what can be read of it.
+    other.goto(
+        f"{window.visit.origin}/app/history?from=never&direction=up&currency=x&min=y&q=lunch"
+    )
+    other.get_by_text("2 movements").wait_for()
+    # From the first view, a line opens and closes there, and the focus is back on it.
+    page.goto(f"{window.visit.origin}/app")
+    line = page.locator(".line a").first
+    line.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog", name="Movement").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert page.url.rstrip("/").endswith("/app")
+    page.wait_for_function("document.activeElement.closest('.line') !== null")
+    window.context.close()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
     browser: Browser, service: Serving, tmp_path: Path, scheme: str

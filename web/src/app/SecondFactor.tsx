@@ -85,7 +85,7 @@ export function SetUp({ onClose }: { onClose: () => void }) {
       {beginning.data ? (
         <form className="stack" onSubmit={submitted(() => confirming.mutate())}>
           <Enrolment enrolment={beginning.data} />
-          <CodeField value={otp} onChange={setOtp} />
+          <CodeField digitsOnly value={otp} onChange={setOtp} />
           <ProblemNote problem={confirming.error} />
           <Button look="main" full type="submit" busy={confirming.isPending}>
             {words.factorConfirm}

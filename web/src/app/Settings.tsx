@@ -5,7 +5,7 @@ import { api, asked, download, type Schemas } from "../api/client";
 import { endSession, useRefreshedSession, useSession } from "../api/session";
 import { Money } from "../parts/money";
 import { PasswordField } from "../parts/password";
-import { ROOT } from "../parts/router";
+import { navigate, ROOT } from "../parts/router";
 import { When } from "../parts/time";
 import { Avatar, Badge, Button, Dialog, Failure, ProblemNote, Skeleton, tell, useTitle } from "../parts/ui";
 import { app } from "../text/app";
@@ -27,6 +27,8 @@ export function Settings() {
   const leave = async () => {
     setDraft(null);
     await endSession(client).catch(() => undefined);
+    // Whoever logs in next begins at the beginning.
+    navigate("/", { replace: true });
   };
   return (
     <div className="narrow-page stack">

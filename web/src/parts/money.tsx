@@ -65,10 +65,12 @@ interface MoneyProps {
 
 export function Money({ amount, currency, signed = false, bare = false }: MoneyProps) {
   const incoming = signed && amount > 0;
+  const digits = digitsOf(amount, currency);
+  const classes = ["money", incoming && "incoming", digits.length > 11 && "long"].filter(Boolean).join(" ");
   return (
-    <span className={incoming ? "money incoming" : "money"}>
+    <span className={classes}>
       {signOf(amount, signed)}
-      {digitsOf(amount, currency)}
+      {digits}
       {!bare && <span className="currency">{currency}</span>}
     </span>
   );

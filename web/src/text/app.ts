@@ -1,6 +1,9 @@
 // What /app says.
 import { counted, numberText } from "./common";
 
+/** End a sentence, unless it ends with a name's own full stop. */
+const ended = (text: string): string => (text.endsWith(".") ? text : `${text}.`);
+
 export const app = {
   name: "Wallet",
   stale: "What you see may be older than that. Nothing is lost, and what has moved since comes by itself: check your connection, or wait.",
@@ -109,7 +112,7 @@ export const app = {
     stillTrying: "No answer yet. Trying again: the money moves once, however often it is sent.",
     change: "Change",
     doneTitle: "Sent",
-    doneWords: (amount: string, who: string) => `${amount} is with ${who}.`,
+    doneWords: (amount: string, who: string) => ended(`${amount} is with ${who}`),
     another: "Send another",
     home: "Back to the balance",
     unknownTitle: "We do not know yet whether it was sent",
@@ -121,7 +124,7 @@ export const app = {
     notKnown: "not known just now",
     busy: "The service is busy and has done nothing yet. It goes on by itself.",
     frozen: "This wallet is frozen: nothing can be sent from it. Ask the support why.",
-    changeWho: "Choose somebody else",
+    changeWho: "Change: choose somebody else",
     findOut: "Find out",
     scan: "Scan a code",
     scanWords: "Hold the other person's code into the picture.",
@@ -129,7 +132,7 @@ export const app = {
     scanDenied: "The camera cannot be used. Allow it in the browser, or type the handle.",
     pendingTitle: "A payment was under way",
     pendingWords: (amount: string, who: string) =>
-      `${amount} to ${who}. The page was left before the answer came.`,
+      `${ended(`${amount} to ${who}`)} The page was left before the answer came.`,
     discard: "Do not try again",
     balanceAfter: "Balance after",
   },

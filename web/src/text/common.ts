@@ -31,6 +31,7 @@ export const common = {
   showPassword: "Show password",
   hidePassword: "Hide password",
   code: "Code",
+  codeDigits: "Six digits from your authenticator app.",
   codeHint: "Six digits from your authenticator app, or a recovery code.",
   logIn: "Log in",
   table: "As a table",
