@@ -210,6 +210,30 @@ def test_a_payment_without_an_answer_is_found_out_after_a_reload_and_paid_once(
     assert_paid(window, service, bearer, 1)
 
 
+def test_a_payment_goes_on_while_one_looks_at_something_else(
+    window: Window, service: Serving, bearer: dict[str, str]
+) -> None:
+    page = window.page
+    to_confirm(page, "4.04")
+    lost: list[str] = []
+
+    def lose_twice(route: Route) -> None:
+        if is_payment(route) and len(lost) < 2:
+            lost.append(route.request.headers["idempotency-key"])
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route(TRANSFER, lose_twice)
+    press_send(page)
+    page.get_by_role("link", name="Home").click()
+    page.get_by_text("A payment was under way").wait_for()
+    page.get_by_text("4.04\u00a0USD is with").first.wait_for()
+    page.get_by_text("A payment was under way").wait_for(state="detached")
+    assert page.url.rstrip("/").endswith("/app")
+    assert_paid(window, service, bearer, 1)
+
+
 def test_a_refusal_after_a_lost_answer_does_not_pass_for_not_sent(
     window: Window, service: Serving, bearer: dict[str, str]
 ) -> None:

@@ -1,6 +1,6 @@
 // The last step of sending: exactly what will happen, and what has happened.
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import type { MouseEvent } from "react";
+import { useEffect, useRef, type MouseEvent } from "react";
 import { api, asked, isUnknown, Problem, type Schemas } from "../api/client";
 import { Icon } from "../parts/icons";
 import { Money, moneyText } from "../parts/money";
@@ -73,6 +73,11 @@ export function Confirm({ payment, wallet, remember, renew, back, onSent }: Conf
   // As the books are by now; a preview that was refused tells nothing about afterwards.
   const after = preview.data?.transfer?.balance;
   const unknown = isUnknown(problem);
+  const act = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // What has become of it, and what can be done, are seen together, also on a small screen.
+    if (problem || waits) act.current?.scrollIntoView({ block: "nearest" });
+  }, [problem, waits]);
   return (
     <div className="stack">
       <div className="card padded stack">
@@ -102,22 +107,24 @@ export function Confirm({ payment, wallet, remember, renew, back, onSent }: Conf
       </div>
       <p className="small quiet">{words.confirmWords}</p>
       {refusal && <Refused problem={new Problem(422, refusal.code, refusal.title, refusal, 0)} />}
-      <Sending waits={waits} problem={problem} busy={busy} />
-      <Button
-        look="main"
-        size="large"
-        full
-        busy={busy}
-        disabled={Boolean(refusal)}
-        onClick={once(() => void send())}
-      >
-        {busy ? words.sending : unknown ? words.findOut : words.now(moneyText(body.amount, currency))}
-      </Button>
-      {!unknown && (
-        <Button look="bare" disabled={busy} onClick={once(back)}>
-          {words.change}
+      <div ref={act} className="stack act">
+        <Sending waits={waits} problem={problem} busy={busy} />
+        <Button
+          look="main"
+          size="large"
+          full
+          busy={busy}
+          disabled={Boolean(refusal)}
+          onClick={once(() => void send())}
+        >
+          {busy ? words.sending : unknown ? words.findOut : words.now(moneyText(body.amount, currency))}
         </Button>
-      )}
+        {!unknown && (
+          <Button look="bare" disabled={busy} onClick={once(back)}>
+            {words.change}
+          </Button>
+        )}
+      </div>
     </div>
   );
 }

@@ -8,6 +8,7 @@ import { app } from "../text/app";
 import { common } from "../text/common";
 
 const words = app.receive;
+const LOCAL = /^(localhost|127\.|\[::1\])/;
 
 export function Receive() {
   useTitle(words.title, app.name);
@@ -42,6 +43,7 @@ export function Receive() {
         <p className="small address" hidden={copied !== false}>
           {link}
         </p>
+        {LOCAL.test(location.hostname) && <p className="tiny quieter">{words.local}</p>}
         <div className="row wrap">
           <Button icon={copied ? "check" : "copy"} onClick={() => void copy()}>
             {copied ? common.copied : words.copyLink}

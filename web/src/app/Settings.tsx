@@ -120,7 +120,7 @@ function ProfileCard() {
     <section className="card" aria-label={words.profile}>
       <div className="setting">
         <Avatar name={`${data.first_name} ${data.last_name}`} seed={data.id} size="large" />
-        <div className="grow">
+        <div className="grow whose">
           <p className="strong" dir="auto">
             {data.first_name} {data.last_name}
           </p>

@@ -1,6 +1,6 @@
 // What somebody is about to send, and what was sent without an answer: kept in this tab through a
 // reload, for the person it belongs to and for nobody who logs in after them.
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { api, asked, isUnknown, newKey, untilDefinite, Unreachable, type Problem, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import type { Party } from "./data";
@@ -33,16 +33,30 @@ const DRAFT = "wallet-draft";
 const PENDING = "wallet-pending-payment";
 const ADDING = "wallet-pending-money";
 
+interface Kept {
+  owner: string;
+  value: unknown;
+}
+
+// What is known in this page; the tab's storage is for the next one.
+const known = new Map<string, Kept | null>();
+const listeners = new Set<(name: string) => void>();
+
 function kept<T>(name: string, owner: string): T | null {
-  try {
-    const found = JSON.parse(sessionStorage.getItem(name) ?? "null") as { owner: string; value: T } | null;
-    return found?.owner === owner ? found.value : null;
-  } catch {
-    return null;
+  if (!known.has(name)) {
+    try {
+      known.set(name, JSON.parse(sessionStorage.getItem(name) ?? "null") as Kept | null);
+    } catch {
+      known.set(name, null);
+    }
   }
+  const found = known.get(name);
+  return found?.owner === owner ? (found.value as T) : null;
 }
 
 function keep(name: string, owner: string, value: unknown): void {
+  known.set(name, value ? { owner, value } : null);
+  listeners.forEach((listener) => listener(name));
   try {
     if (value) sessionStorage.setItem(name, JSON.stringify({ owner, value }));
     else sessionStorage.removeItem(name);
@@ -55,11 +69,13 @@ function keep(name: string, owner: string, value: unknown): void {
 function useKept<T>(name: string): [T | null, (value: T | null) => void] {
   const owner = useSession().user.id;
   const [value, setValue] = useState(() => kept<T>(name, owner));
-  const change = (next: T | null) => {
-    keep(name, owner, next);
-    setValue(next);
-  };
-  return [value, change];
+  useEffect(() => {
+    // A payment goes on while one looks at something else, and is answered there.
+    const changed = (which: string) => which === name && setValue(kept<T>(name, owner));
+    listeners.add(changed);
+    return () => void listeners.delete(changed);
+  }, [name, owner]);
+  return [value, (next) => keep(name, owner, next)];
 }
 
 export const useDraft = () => useKept<Draft>(DRAFT);

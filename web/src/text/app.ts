@@ -6,7 +6,7 @@ const ended = (text: string): string => (text.endsWith(".") ? text : `${text}.`)
 
 export const app = {
   name: "Wallet",
-  stale: "What you see may be older than that. Nothing is lost, and what has moved since comes by itself: check your connection, or wait.",
+  stale: "What you see may be older than that. Nothing is lost: it goes on by itself once the connection is back.",
   nav: { home: "Home", history: "History", spending: "Spending", settings: "Settings" },
   entrance: {
     logInTitle: "Log in to your wallet",
@@ -155,6 +155,7 @@ export const app = {
   receive: {
     title: "Receive money",
     words: "Who scans this can send you money. It holds your handle and nothing else.",
+    local: "On localhost it leads a phone nowhere: that needs an address of this service that begins with https.",
     noHandle: "Choose a handle first: your code leads to it.",
     choose: "Choose a handle",
     link: "Link",
@@ -202,7 +203,7 @@ export const app = {
   },
   spending: {
     title: "Spending",
-    months: (currency: string) => `Money in and out by month, ${currency}`,
+    months: (currency: string) => `Money in and out by month${currency && `, ${currency}`}`,
     in: "In",
     out: "Out",
     month: "Month",
