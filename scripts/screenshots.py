@@ -72,10 +72,9 @@ def looked_over(page: Page) -> None:
 
 
 def cut_off(page: Page) -> None:
-    """Break the line for as long as it takes to be told."""
+    """Break the line until the picture is taken."""
     page.context.set_offline(True)
     page.get_by_text("What you see may be older").wait_for()
-    page.context.set_offline(False)
 
 
 STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
@@ -151,6 +150,7 @@ def take(
                     act(page)
                     page.wait_for_timeout(500)
                 page.screenshot(path=ALL / f"{page_name}-{name}-{width}-{scheme}.png")
+                page.context.set_offline(False)
     page.close()
 
 
