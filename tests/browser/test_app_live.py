@@ -160,5 +160,6 @@ def test_nothing_jumps_while_a_view_loads(
         page.wait_for_load_state("networkidle")
         page.wait_for_timeout(300)
         found[view] = shift_of(page)
+    print(f"layout shift at {width} px: {found}")
     assert {view: shift for view, shift in found.items() if shift >= 0.05} == {}
     window.context.close()
