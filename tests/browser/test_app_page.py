@@ -103,13 +103,20 @@ def test_history_is_searched_and_a_line_tells_its_story(
         page.get_by_role("button", name="Download receipt").click()
     assert '"wallet-receipt-v1"' in Path(downloaded.value.path()).read_text()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Statement").click()
-    with page.expect_download() as downloaded:
-        page.get_by_role("dialog").get_by_role("button", name="Download").click()
-    assert Path(downloaded.value.path()).read_bytes().startswith(b"%PDF")
+    for form, begins in (("PDF", b"%PDF"), ("CSV", b"\xef\xbb\xbf"), ("camt.053", b"<?xml")):
+        page.get_by_role("button", name="Statement").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name=form).check()
+        with page.expect_download() as downloaded:
+            dialog.get_by_role("button", name="Download").click()
+        assert Path(downloaded.value.path()).read_bytes().startswith(begins), form
+        assert downloaded.value.suggested_filename.startswith("statement-")
     page.get_by_role("link", name="Spending").click()
     page.locator(".plot svg text").first.wait_for()
     assert "Where it went" in page.locator("main").inner_text()
+    table = page.get_by_role("table", name="Money in and out by month, USD")
+    assert table.get_by_role("row").count() == 13
+    assert "\u00a0USD" in table.get_by_role("row").last.inner_text()
     # A plot that goes away empties its place, which the policy allows for the empty text alone.
     page.get_by_role("link", name="Home").click()
     page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
