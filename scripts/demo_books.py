@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from unicodedata import normalize
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +23,7 @@ from scripts.demo_people import (
     EMPLOYERS,
     FIRST_NAMES,
     LAST_NAMES,
+    LONG_NOTE,
     MAIN_PEOPLE,
     NOTES,
     SHOPS,
@@ -107,7 +109,8 @@ class Life:
         taken = {profile.handle for profile in self.profiles}
         while len(self.profiles) < people:
             first, last = self._random.choice(FIRST_NAMES), self._random.choice(LAST_NAMES)
-            handle = f"{first}_{last}".lower()
+            # Müller is muller: what stands above a letter goes, the letter stays.
+            handle = normalize("NFKD", f"{first}_{last}".lower().replace("ø", "o"))
             handle = "".join(c for c in handle if c.isascii() and (c.isalnum() or c == "_"))[:27]
             if handle in taken or len(handle) < 3:
                 handle = f"{handle or 'u_'}{len(self.profiles)}"
@@ -126,7 +129,7 @@ class Life:
 
     def acts(self) -> list[Act]:
         """Return everything that happens, in order of time."""
-        found = [*self._capital(), *self._opening(), *self._lately()]
+        found = [*self._capital(), *self._opening(), *self._lately(), *self._today()]
         for profile in self._persons:
             found += self._months_of(profile)
             found += self._days_of(profile)
@@ -212,6 +215,16 @@ class Life:
                     amount = 50 * self._random.randrange(4, 130)
                     note = self._random.choice(NOTES)
                     yield from self._if_there(Act(spread, payer.handle, other.handle, amount, note))
+
+    def _today(self) -> Iterator[Act]:
+        """What the first of all people sees first: a cent, a long word, writing from the right."""
+        mira, jonas, noor, max_ob = (profile.handle for profile in MAIN_PEOPLE)
+        for minutes, source, target, amount, note in (
+            (12, jonas, mira, 1, "Der letzte Cent"),
+            (47, mira, max_ob, 2_490, LONG_NOTE),
+            (95, noor, mira, 1_850, "قهوة وكعكة، كان المكان جميلاً"),
+        ):
+            yield Act(self._now - timedelta(minutes=minutes), source, target, amount, note)
 
     def _second_of_day(self) -> int:
         hour = self._random.choices(range(24), HOURS)

@@ -1,4 +1,8 @@
-"""Who lives in the demo, and what they say: made up, from many places, some of it long."""
+"""Who lives in the demo, and what they say: made up, from many places, some of it long.
+
+The pages host letters for Latin, Cyrillic and Greek; every common system has Arabic and Hebrew.
+Other scripts are left to the reader's own fonts, which a machine that makes pictures may lack.
+"""
 
 from dataclasses import dataclass
 
@@ -33,7 +37,7 @@ SHOPS = (
     Profile("blue_kettle", "Blue", "Kettle", "Coffee and cake", (320, 1_450)),
     Profile("city_trains", "City", "Trains", "Tickets", (290, 5_900)),
     Profile("northlight", "Northlight", "Media", "Film night", (499, 1_999)),
-    Profile("paper_and_ink", "Paper", "& Ink", "Books", (900, 6_400)),
+    Profile("paper_and_ink", "Paper", "Inkwell", "Books", (900, 6_400)),
     Profile("green_bike", "Green", "Bike", "Repairs", (1_500, 18_900)),
     Profile("saffron_table", "Saffron", "Table", "Dinner", (1_800, 8_800)),
 )
@@ -247,6 +251,7 @@ LAST_NAMES = [
     "Zimmermann",
 ]
 
+LONG_NOTE = "Donaudampfschifffahrtsgesellschaftskapitänsmützenreinigung"
 NOTES = (
     "Dinner",
     "Concert tickets",
@@ -256,10 +261,10 @@ NOTES = (
     "Taxi home",
     "Book club",
     "Thanks!",
-    "Donaudampfschifffahrtsgesellschaftskapitänsmützenreinigung",
+    LONG_NOTE,
     "قهوة وكعكة",
     "מתנה ליום הולדת",
-    "花見の弁当",
+    "Пикник в парке",
     "Bouldering",
     "Electricity, October",
     "Birthday present",

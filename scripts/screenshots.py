@@ -17,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import httpx
 from playwright.sync_api import sync_playwright
@@ -28,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.demo_books import PASSWORD  # noqa: E402 - found by the line above
+from scripts.demo_people import LONG_NOTE  # noqa: E402
 from tests.browser.visit import CHROMIUM_FLAGS, chromium  # noqa: E402
 from tests.integration.serving import serving  # noqa: E402
 
@@ -49,7 +52,40 @@ APP = {
     "receive": "/receive",
     "spending": "/spending",
     "settings": "/settings",
+    "other-wallet": "?currency=EUR",
+    "filters": "/history?q=Dinner&direction=out&from=2026-01-01&max=60",
+    "nobody": "/send?to=nobody_here",
+    "nowhere": "/nowhere",
 }
+
+
+def pressed(name: str) -> Callable[[Page], None]:
+    """Return what opens a dialog."""
+    return lambda page: page.get_by_role("button", name=name, exact=True).first.click()
+
+
+def looked_over(page: Page) -> None:
+    """Fill in a payment up to where it would be sent."""
+    page.get_by_label("Amount").fill("12.50")
+    page.get_by_label("Note").fill(LONG_NOTE)
+    page.get_by_role("button", name="Continue").click()
+
+
+def cut_off(page: Page) -> None:
+    """Break the line until the picture is taken."""
+    page.context.set_offline(True)
+    page.get_by_text("What you see may be older").wait_for()
+
+
+STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "line": ("/", lambda page: page.locator(".line a").nth(2).click()),
+    "confirm": ("/send?to=max_ob", looked_over),
+    "statement": ("/history", pressed("Statement")),
+    "profile": ("/settings", pressed("Edit")),
+    "second-factor": ("/settings", pressed("Set up")),
+    "offline": ("/", cut_off),
+}
+"""What has no address of its own: where it begins, and how one gets there."""
 
 
 def main() -> int:
@@ -76,18 +112,30 @@ def look(url: str, environment: dict[str, str]) -> None:
     """Take all pictures."""
     with sync_playwright() as playwright, httpx.Client(base_url=url, timeout=30) as client:
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
-        take(browser, f"{url}/app", "app", APP, lambda page: log_in(page, "mira@demo.example"))
+        for door in ("login", "signup", "reset"):
+            take(browser, f"{url}/app", "app", {door: f"/{door}"}, lambda page: None)
+        enter = lambda page: log_in(page, "mira@demo.example")  # noqa: E731 - one use each
+        take(browser, f"{url}/app", "app", APP, enter, STATES)
         if "/admin/overview" in client.get("/openapi.json").json()["paths"]:
             codes = staff_with_second_factor(client, environment)
             token = client.post("/users/login", json=credentials(STAFF) | {"otp": codes.pop()})
             views = console_views(client, token.json()["access_token"])
-            enter = lambda page: log_in(page, STAFF, codes.pop())  # noqa: E731 - one use each
-            take(browser, f"{url}/console", "console", views, enter)
+            take(
+                browser, f"{url}/console", "console", views, lambda p: log_in(p, STAFF, codes.pop())
+            )
         browser.close()
 
 
-def take(browser: Browser, url: str, page_name: str, views: dict[str, str], enter: Any) -> None:
-    """Log in once, and take each view in every size and scheme."""
+def take(
+    browser: Browser,
+    url: str,
+    page_name: str,
+    views: dict[str, str],
+    enter: Callable[[Page], None],
+    states: Mapping[str, tuple[str, Callable[[Page], None]]] = MappingProxyType({}),
+) -> None:
+    """Log in once, and take each view and state in every size and scheme."""
+    wanted = {name: (path, None) for name, path in views.items()} | dict(states)
     page = browser.new_page(locale="en-GB", timezone_id="Europe/Vienna")
     page.goto(url)
     enter(page)
@@ -95,10 +143,14 @@ def take(browser: Browser, url: str, page_name: str, views: dict[str, str], ente
         page.emulate_media(color_scheme=scheme)
         for width in SIZES:
             page.set_viewport_size({"width": width, "height": 780 if width == 360 else 900})
-            for name, path in views.items():
+            for name, (path, act) in wanted.items():
                 page.goto(url + path.removesuffix("/"))
                 page.wait_for_timeout(900)
+                if act is not None:
+                    act(page)
+                    page.wait_for_timeout(500)
                 page.screenshot(path=ALL / f"{page_name}-{name}-{width}-{scheme}.png")
+                page.context.set_offline(False)
     page.close()
 
 

@@ -3,88 +3,20 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from tests.browser.visit import AXE, Visit, flaws_of
-from tests.conftest import reachable_directory
-from tests.integration.serving import Serving, serving
+from tests.browser.visit import AXE, flaws_of
+from tests.browser.windows import SCRIPT, Window
+from tests.integration.serving import Serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser
 
-PASSWORD = "seven green lamps at dusk"
-SCRIPT = "<script>document.title = 'stolen'</script><img src=x onerror=alert(1)>"
 VIEWS = ("/", "/history", "/send", "/add", "/receive", "/spending", "/settings")
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Serving]:
-    with (
-        reachable_directory() as directory,
-        serving(directory, environment={"WALLET_DATA_DIRECTORY": str(directory)}) as running,
-    ):
-        people(running)
-        yield running
-
-
-def people(service: Serving) -> None:
-    """Let alice and bob join over HTTP; bob has paid with all that he could write."""
-    with httpx.Client(base_url=service.url, timeout=30) as client:
-        tokens = {}
-        for name in ("alice", "bob"):
-            body = {
-                "first_name": name.title() if name == "alice" else SCRIPT,
-                "last_name": "Oberbürgermeisterkandidatin",
-                "email": f"{name}@example.com",
-                "password": PASSWORD,
-                "handle": name,
-            }
-            client.post("/users", json=body).raise_for_status()
-            given = {"email": body["email"], "password": PASSWORD}
-            tokens[name] = client.post("/users/login", json=given).json()["access_token"]
-        for name, token in tokens.items():
-            bearer = {"authorization": f"Bearer {token}"}
-            client.post("/wallets/topup", json={"amount": 100_000}, headers=bearer)
-            other = "bob" if name == "alice" else "alice"
-            for note in (SCRIPT, "غداء", "Lunch"):
-                pay = {"to_handle": other, "amount": 1_250, "note": note, "reference": SCRIPT}
-                answer = client.post("/wallets/transfer", json=pay, headers=bearer)
-                assert answer.status_code == 201, answer.text
-
-
-class Window:
-    """Somebody's browser window on /app."""
-
-    def __init__(self, browser: Browser, service: Serving, pictures: Path, **options: Any) -> None:
-        self.context: BrowserContext = browser.new_context(
-            **{"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **options}
-        )
-        self.context.set_default_timeout(10_000)
-        self.page: Page = self.context.new_page()
-        # Browsers keep a cookie for secure connections on this name alone without one.
-        self.visit = Visit(self.page, f"http://localhost:{service.port}", pictures)
-
-    def log_in(self, name: str) -> Window:
-        page = self.visit.open("/app/login")
-        page.get_by_label("E-mail").fill(f"{name}@example.com")
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
-        page.get_by_text("Live", exact=True).wait_for()
-        return self
-
-    def balance(self) -> str:
-        return self.page.get_by_test_id("balance").locator(".unseen").inner_text()
-
-    def assert_clean(self) -> None:
-        # The browser itself reports the question who is logged in, asked before anybody is.
-        self.visit.complaints = [c for c in self.visit.complaints if "401" not in c]
-        self.visit.assert_clean()
 
 
 @pytest.mark.slow
@@ -164,24 +96,78 @@ def test_history_is_searched_and_a_line_tells_its_story(
     page.get_by_text("2 movements").wait_for()
     assert page.url.endswith("/app/history?q=Lunch")
     page.get_by_role("button", name="In", exact=True).click()
-    page.get_by_text("1 movements").wait_for()
+    page.get_by_text(re.compile(r"1 movement(?!s)")).wait_for()
     page.locator(".line a").first.click()
     page.get_by_text("in the log that nobody can rewrite").wait_for()
     with page.expect_download() as downloaded:
         page.get_by_role("button", name="Download receipt").click()
     assert '"wallet-receipt-v1"' in Path(downloaded.value.path()).read_text()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Statement").click()
-    with page.expect_download() as downloaded:
-        page.get_by_role("dialog").get_by_role("button", name="Download").click()
-    assert Path(downloaded.value.path()).read_bytes().startswith(b"%PDF")
+    for form, begins in (("PDF", b"%PDF"), ("CSV", b"\xef\xbb\xbf"), ("camt.053", b"<?xml")):
+        page.get_by_role("button", name="Statement").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name=form).check()
+        with page.expect_download() as downloaded:
+            dialog.get_by_role("button", name="Download").click()
+        assert Path(downloaded.value.path()).read_bytes().startswith(begins), form
+        assert downloaded.value.suggested_filename.startswith("statement-")
     page.get_by_role("link", name="Spending").click()
     page.locator(".plot svg text").first.wait_for()
     assert "Where it went" in page.locator("main").inner_text()
+    table = page.get_by_role("table", name="Money in and out by month, USD")
+    assert table.get_by_role("row").count() == 13
+    assert "\u00a0USD" in table.get_by_role("row").last.inner_text()
     # A plot that goes away empties its place, which the policy allows for the empty text alone.
     page.get_by_role("link", name="Home").click()
     page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
     window.assert_clean()
+    window.context.close()
+
+
+@pytest.mark.slow
+def test_filters_stand_in_the_address_and_a_line_closes_to_where_it_was_opened(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    window = Window(browser, service, tmp_path).log_in("bob")
+    page = window.page
+    page.goto(f"{window.visit.origin}/app/history")
+    search = page.get_by_placeholder("Search notes and people")
+    search.fill("lunch")
+    page.get_by_role("button", name="Out", exact=True).click()
+    page.get_by_role("button", name="Filters", exact=True).click()
+    page.get_by_label("At most").fill("20")
+    page.get_by_label("From").fill("2026-01-01")
+    page.get_by_text(re.compile(r"1 movement(?!s)")).wait_for()
+    address = page.url
+    for part in ("q=lunch", "direction=out", "max=20", "from=2026-01-01"):
+        assert part in address
+    other = window.context.new_page()
+    other.goto(address)
+    other.get_by_text(re.compile(r"1 movement(?!s)")).wait_for()
+    assert other.get_by_label("At most").input_value() == "20"
+    other.locator(".line a").click()
+    other.get_by_role("dialog", name="Movement").wait_for()
+    other.keyboard.press("Escape")
+    other.get_by_role("dialog").wait_for(state="detached")
+    assert other.url == address
+    other.get_by_role("button", name="Clear filters").click()
+    other.wait_for_url("**/app/history")
+    assert other.get_by_placeholder("Search notes and people").input_value() == ""
+    # Whoever writes an address by hand gets what can be read of it.
+    other.goto(
+        f"{window.visit.origin}/app/history?from=never&direction=up&currency=x&min=y&q=lunch"
+    )
+    other.get_by_text("2 movements").wait_for()
+    # From the first view, a line opens and closes there, and the focus is back on it.
+    page.goto(f"{window.visit.origin}/app")
+    line = page.locator(".line a").first
+    line.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog", name="Movement").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert page.url.rstrip("/").endswith("/app")
+    page.wait_for_function("document.activeElement.closest('.line') !== null")
     window.context.close()
 
 

@@ -100,17 +100,32 @@ export async function download(path: string, name: string): Promise<void> {
 export const newKey = (): string => crypto.randomUUID();
 
 const PATIENCE = [0, 1_000, 2_000, 4_000, 8_000];
+/** Who is told to wait longer than this decides themselves whether to. */
+const WAIT_MAX_S = 10;
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
-const mayPass = (found: Problem) => found.status === 0 || found.status >= 500 || found.status === 429;
+const mayPass = (found: Problem) =>
+  (found.status === 0 || found.status >= 500 || found.status === 429) && found.retryAfterS <= WAIT_MAX_S;
+
+/** With these the service says that this attempt has done nothing. */
+const NOTHING_DONE = new Set([
+  ...["database-unavailable", "deadline-exceeded", "not-ready", "overloaded", "safe-mode"],
+]);
+/** These were said before anybody looked at the key: of an earlier attempt they tell nothing. */
+const tellsNothing = (found: Problem) => [0, 401, 403, 408, 429].includes(found.status) || found.status >= 500;
+
+/** Whether it may have been carried out although no answer says so. */
+export const isUnknown = (found: unknown): boolean =>
+  found instanceof Problem && (found.status === 0 || found.status >= 500) && !NOTHING_DONE.has(found.code);
 
 /**
  * Send something that moves money until there is a definite answer. `attempt` must send the same
- * key and the same body each time. The last problem is thrown when patience ends: a status of 0 or
- * 5xx then means that nobody knows yet.
+ * key and the same body each time; `doubt` is what an earlier attempt left unknown. When patience
+ * ends, the last problem is thrown, or the doubt as long as nothing has answered it.
  */
 export async function untilDefinite<T>(
   attempt: () => Promise<T>,
   waiting: (found: Problem) => void,
+  doubt: Problem | null = null,
 ): Promise<T> {
   let last: Problem = new Unreachable();
   for (const ms of PATIENCE) {
@@ -118,13 +133,12 @@ export async function untilDefinite<T>(
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof Problem) || !mayPass(error)) throw error;
+      if (!(error instanceof Problem)) throw error;
       last = error;
+      if (isUnknown(error)) doubt = error;
+      if (!mayPass(error)) break;
       waiting(error);
     }
   }
-  throw last;
+  throw doubt && tellsNothing(last) ? doubt : last;
 }
-
-export const isUnknown = (found: unknown): boolean =>
-  found instanceof Problem && (found.status === 0 || found.status >= 500);

@@ -7,11 +7,14 @@ export type Session = Schemas["BrowserSessionAnswer"];
 
 export const SESSION_KEY = ["session"];
 
-/** Find the session again after a reload; null without one. */
-async function findSession(): Promise<Session | null> {
+/** Find the session again after a reload, and whose it is by now; null without one. */
+async function findSession({ client }: { client: QueryClient }): Promise<Session | null> {
   try {
     const found = await asked(api.GET("/session"));
     setCsrfToken(found.csrf_token);
+    const before = client.getQueryData<Session | null>(SESSION_KEY);
+    // Another window may have logged in as somebody else: the cookie is one for all of them.
+    if (before && before.user.id !== found.user.id) forgetOthers(client);
     return found;
   } catch (error) {
     if (error instanceof Problem && error.status === 401) return null;

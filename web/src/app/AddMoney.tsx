@@ -1,94 +1,138 @@
 // Adding money from the payment source.
 import { useState } from "react";
-import { api, asked, isUnknown, newKey, untilDefinite, type Schemas } from "../api/client";
-import { AmountField, exampleOf } from "../parts/amount";
+import { isUnknown, newKey, type Schemas } from "../api/client";
+import { AmountField, sampleOf } from "../parts/amount";
 import { Icon } from "../parts/icons";
-import { Money, moneyText, parseAmount } from "../parts/money";
-import { Link } from "../parts/router";
-import { Button, Note, ProblemNote, Skeleton, useTitle } from "../parts/ui";
+import { digitsOf, exponentOf, Money, moneyText, parseAmount } from "../parts/money";
+import { Link, useQuery } from "../parts/router";
+import { Button, Failure, Field, Note, Skeleton, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { useWallet } from "./data";
+import { addMoney, usePendingMoney, useRepeated, type AddedMoney } from "./payments";
 
 const words = app.add;
-const QUICK = [2_500, 5_000, 10_000, 25_000];
+/** In whole units of a currency that has cents; of one without them a hundred times as much. */
+const QUICK = [25, 50, 100, 250];
+const inProduction = document.querySelector<HTMLMetaElement>('meta[name="environment"]')?.content === "production";
 
 export function AddMoney() {
   useTitle(words.title, app.name);
-  const { wallet } = useWallet();
+  const [, change] = useQuery();
+  const { wallet, wallets, failed, retry } = useWallet();
+  const [pending, setPending] = usePendingMoney();
+  const [left, setLeft] = useState(pending);
   const [text, setText] = useState("");
-  const [key, setKey] = useState(newKey);
+  const [request, setRequest] = useState<AddedMoney>({ key: newKey(), body: { amount: 0, currency: "" } });
   const [tried, setTried] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [waits, setWaits] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
   const [done, setDone] = useState<Schemas["TopUpAnswer"] | null>(null);
-  const currency = wallet?.currency ?? "USD";
+  const currency = wallet?.currency ?? "";
   const amount = parseAmount(text, currency);
-  const enter = (value: string) => {
+  const wanted = left ?? request;
+  const { busy, waits, problem, send } = useRepeated({
+    attempt: () => addMoney(wanted),
+    remember: (on) => setPending(on ? wanted : null),
+    inDoubt: left !== null,
+    onDone: setDone,
+    onRefused: () => {
+      setLeft(null);
+      setRequest({ ...wanted, key: newKey() });
+    },
+  });
+  // From here on there is one thing to do: to find out.
+  if (isUnknown(problem) && !left) setLeft(request);
+  const write = (next: string, of = currency) => {
     // Another amount is another payment; the same one keeps its key, so that it is charged once.
-    setText(value);
-    setKey(newKey());
-    setProblem(null);
+    setText(next);
+    setRequest({ key: newKey(), body: { amount: parseAmount(next, of) ?? 0, currency: of } });
   };
-  const add = async () => {
-    setTried(true);
-    if (amount === null) return;
-    setBusy(true);
-    setProblem(null);
-    try {
-      const attempt = () =>
-        asked(
-          api.POST("/wallets/topup", {
-            body: { amount, currency },
-            params: { header: { "Idempotency-Key": key } },
-          }),
-        );
-      setDone(await untilDefinite(attempt, () => setWaits(true)));
-    } catch (error) {
-      setProblem(error);
-      if (!isUnknown(error)) setKey(newKey());
-    } finally {
-      setBusy(false);
-      setWaits(false);
-    }
-  };
+  if (failed && !wallet) return <Failure problem={failed} retry={retry} />;
   if (!wallet) return <Skeleton height="200px" />;
   if (done) return <Added done={done} />;
+  if (left) {
+    const { body } = left;
+    return (
+      <div className="narrow-page stack">
+        <h1>{words.unknownTitle}</h1>
+        <Note look="warn" icon="clock">
+          {words.unknownWords(moneyText(body.amount, body.currency))}
+        </Note>
+        {busy && waits && <Note icon="clock">{isUnknown(waits) ? words.stillTrying : app.send.busy}</Note>}
+        <Button look="main" size="large" full busy={busy} onClick={() => void send()}>
+          {app.send.findOut}
+        </Button>
+        <Link className="button plain" to="/history">
+          {app.send.lookInHistory}
+        </Link>
+      </div>
+    );
+  }
+  const unit = 10 ** exponentOf(currency) * (exponentOf(currency) ? 1 : 100);
   return (
     <form
       className="narrow-page stack wide"
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        void add();
+        setTried(true);
+        if (amount !== null) void send();
       }}
     >
       <div className="stack tight">
         <h1>{words.title}</h1>
         <p className="quiet">{words.words}</p>
       </div>
+      {["receive", "both"].includes(wallet.frozen) && (
+        <Note look="warn" icon="lock">
+          {app.home.frozen["receive"]}
+        </Note>
+      )}
+      {wallets.length > 1 && (
+        <Field label={app.home.wallet}>
+          {(attributes) => (
+            <select
+              {...attributes}
+              className="input"
+              value={currency}
+              disabled={busy}
+              onChange={(event) => {
+                change({ currency: event.target.value });
+                write(text, event.target.value);
+              }}
+            >
+              {wallets.map((each) => (
+                <option key={each.id}>{each.currency}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
       <div className="stack tight">
         <AmountField
           label={words.amount}
           currency={currency}
           value={text}
-          wrong={tried && amount === null ? app.send.notAmount(exampleOf(currency)) : undefined}
-          onChange={enter}
+          wrong={tried && amount === null ? app.send.notAmount(currency, sampleOf(currency)) : undefined}
+          onChange={write}
         />
         <div className="row wrap">
           {QUICK.map((quick) => (
-            <Button key={quick} size="compact" onClick={() => enter(String(quick / 100))}>
-              {new Intl.NumberFormat(navigator.languages as string[]).format(quick / 100)}
+            <Button key={quick} size="compact" disabled={busy} onClick={() => write(digitsOf(quick * unit, currency))}>
+              {digitsOf(quick * unit, currency).replace(/\p{P}\p{Nd}{2,4}$/u, "")}
             </Button>
           ))}
         </div>
       </div>
-      {waits && <Note icon="clock">{app.send.stillTrying}</Note>}
-      <ProblemNote problem={problem} />
+      {busy && waits && <Note icon="clock">{isUnknown(waits) ? words.stillTrying : app.send.busy}</Note>}
+      {problem && !busy && (
+        <Note look="bad" icon="alert">
+          <strong>{words.notAdded}</strong>
+          <p>{textOf(problem)}</p>
+        </Note>
+      )}
       <Button look="main" size="large" full type="submit" busy={busy}>
         {amount === null ? words.title : words.now(moneyText(amount, currency))}
       </Button>
-      <Note icon="info">{words.sandbox}</Note>
+      {!inProduction && <Note icon="info">{words.sandbox}</Note>}
     </form>
   );
 }
@@ -106,7 +150,15 @@ function Added({ done }: { done: Schemas["TopUpAnswer"] }) {
           <Money amount={done.amount} currency={done.currency} />
         </p>
         <p>{complete ? words.doneWords(moneyText(done.amount, done.currency)) : words.pending}</p>
-        <Link className="button main full" to="/">
+        {done.balance && (
+          <dl className="facts">
+            <dt>{app.send.balanceAfter}</dt>
+            <dd>
+              <Money amount={done.balance.available} currency={done.currency} />
+            </dd>
+          </dl>
+        )}
+        <Link className="button main large full" to="/">
           {words.home}
         </Link>
       </div>

@@ -1,13 +1,13 @@
 // The frame of /app: who is not logged in sees the entrance, everybody else their wallet.
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState, type ReactNode } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 import { onSessionLost } from "../api/client";
 import { forgetSession, SessionContext, useFoundSession } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
 import { Link, usePath } from "../parts/router";
 import { Sign } from "../parts/Sign";
 import { When } from "../parts/time";
-import { Badge, Empty, Failure, useTitle } from "../parts/ui";
+import { Badge, Empty, Failure, Note, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
 import { AddMoney } from "./AddMoney";
@@ -37,11 +37,13 @@ export function App() {
       forgetSession(client);
     });
   }, [client]);
+  if (session && ended) setEnded(false);
   if (isPending) return <div className="waiting" aria-busy="true" />;
-  if (error) return <Failure problem={error} retry={() => void refetch()} />;
+  // What was found before stays valid while the line is broken.
+  if (error && session === undefined) return <Failure problem={error} retry={() => void refetch()} />;
   if (!session) return <Entrance ended={ended} />;
   return (
-    <SessionContext value={session}>
+    <SessionContext key={session.user.id} value={session}>
       <LiveProvider>
         <Frame>
           <View />
@@ -91,6 +93,16 @@ function Nowhere() {
 
 function Frame({ children }: { children: ReactNode }) {
   const path = usePath();
+  const view = path.split("/")[1] ?? "";
+  const content = useRef<HTMLElement>(null);
+  const before = useRef(view);
+  useEffect(() => {
+    // A new view is where the reader goes on, unless it has put them into a field or a dialog.
+    if (before.current !== view && !content.current?.contains(document.activeElement)) {
+      content.current?.focus({ preventScroll: true });
+    }
+    before.current = view;
+  }, [view]);
   const at = (to: string) => (to === "/" ? path === "/" : path.startsWith(to));
   return (
     <div className="frame">
@@ -112,9 +124,36 @@ function Frame({ children }: { children: ReactNode }) {
         </nav>
         <Liveness />
       </header>
-      <main id="content" className="content" tabIndex={-1}>
+      <main id="content" ref={content} className="content" tabIndex={-1}>
+        <Stale />
         {children}
       </main>
+    </div>
+  );
+}
+
+const STALE_TOLD_MS = 3_000;
+
+/** A short break is mended unseen; of a longer one it is said what it means. */
+function Stale() {
+  const { staleSince } = useLive();
+  const [told, setTold] = useState(false);
+  useEffect(() => {
+    setTold(false);
+    if (staleSince === null) return undefined;
+    const timer = setTimeout(() => setTold(true), STALE_TOLD_MS);
+    return () => clearTimeout(timer);
+  }, [staleSince]);
+  if (!told || staleSince === null) return null;
+  return (
+    <div className="stale">
+      <Note look="warn" icon="clock">
+        <strong>
+          {common.staleSince("")}
+          <When time={staleSince} clockOnly />
+        </strong>
+        <p>{app.stale}</p>
+      </Note>
     </div>
   );
 }

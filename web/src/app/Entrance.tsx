@@ -36,6 +36,12 @@ export function Door({ title, page = app.name, children, foot }: DoorProps) {
           <Sign size={40} />
           <h1>{title}</h1>
         </div>
+        {!window.isSecureContext && (
+          <Note look="warn" icon="lock">
+            <strong>{words.insecureTitle}</strong>
+            <p>{words.insecure}</p>
+          </Note>
+        )}
         {children}
       </div>
       {foot && <p className="quiet small row wrap">{foot}</p>}
@@ -114,7 +120,7 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
   );
 }
 
-function EmailField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+function EmailField({ value, isNew, onChange }: { value: string; isNew?: boolean; onChange: (value: string) => void }) {
   return (
     <Field label={common.email}>
       {(attributes) => (
@@ -122,7 +128,9 @@ function EmailField({ value, onChange }: { value: string; onChange: (value: stri
           {...attributes}
           className="input"
           type="email"
-          autoComplete="username"
+          autoComplete={isNew ? "email" : "username"}
+          autoCapitalize="none"
+          spellCheck={false}
           inputMode="email"
           required
           value={value}
@@ -137,6 +145,7 @@ interface TextFieldProps {
   label: string;
   value: string;
   hint?: string;
+  autoCapitalize?: string;
   autoComplete?: string;
   required?: boolean;
   maxLength?: number;
@@ -164,11 +173,14 @@ function SignUp() {
   const client = useQueryClient();
   const [form, setForm] = useState({ first_name: "", last_name: "", handle: "", email: "", password: "" });
   const set = (name: keyof typeof form) => (value: string) => setForm({ ...form, [name]: value });
+  const [joined, setJoined] = useState("");
   const signing = useMutation({
     mutationFn: async () => {
       const { handle, ...rest } = form;
       const body = handle ? { ...rest, handle: handle.replace(/^@/, "").toLowerCase() } : rest;
-      await asked(api.POST("/users", { body }));
+      // Joined once; what is repeated after a broken line is the log-in.
+      if (joined !== form.email) await asked(api.POST("/users", { body }));
+      setJoined(form.email);
       await beginSession(client, { email: form.email, password: form.password });
     },
     onSuccess: () => navigate("/", { replace: true }),
@@ -187,8 +199,8 @@ function SignUp() {
           <TextField label={words.firstName} autoComplete="given-name" required value={form.first_name} onChange={set("first_name")} />
           <TextField label={words.lastName} autoComplete="family-name" required value={form.last_name} onChange={set("last_name")} />
         </div>
-        <TextField label={words.handle} hint={words.handleHint} autoComplete="off" maxLength={31} value={form.handle} onChange={set("handle")} />
-        <EmailField value={form.email} onChange={set("email")} />
+        <TextField label={words.handle} hint={words.handleHint} autoCapitalize="none" autoComplete="off" maxLength={31} value={form.handle} onChange={set("handle")} />
+        <EmailField isNew value={form.email} onChange={set("email")} />
         <PasswordField isNew hint={words.passwordHint} value={form.password} onChange={set("password")} />
         <ProblemNote problem={signing.error} />
         <Button look="main" size="large" full type="submit" busy={signing.isPending}>
@@ -223,7 +235,7 @@ function Reset() {
       <Door title={words.resetTitle} foot={back}>
         <form className="stack" onSubmit={submitted(() => setting.mutate())}>
           <Note icon="info">{words.resetSent}</Note>
-          <TextField label={words.resetCode} required autoComplete="off" value={token} onChange={setToken} />
+          <TextField label={words.resetCode} required autoComplete="one-time-code" value={token} onChange={setToken} />
           <PasswordField isNew label={words.newPassword} hint={words.passwordHint} value={password} onChange={setPassword} />
           <ProblemNote problem={setting.error} />
           <Button look="main" size="large" full type="submit" busy={setting.isPending}>

@@ -2,10 +2,11 @@
 import { useEffect, useMemo, useState } from "react";
 import { api, asked } from "../api/client";
 import { Icon } from "../parts/icons";
+import { exampleOf } from "../parts/amount";
 import { parseAmount } from "../parts/money";
-import { navigate, useQuery, type Query } from "../parts/router";
+import { goBack, useQuery, type Query } from "../parts/router";
 import { dateText } from "../parts/time";
-import { Button, Choice, Empty, Failure, Field, useSettled, useTitle } from "../parts/ui";
+import { Button, Choice, Empty, Failure, Field, ProblemNote, useSettled, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
 import { useHistory, useWallet, type HistoryFilters } from "./data";
@@ -15,22 +16,27 @@ import { useQuery as useAsked } from "@tanstack/react-query";
 
 const words = app.history;
 
+/** Return a day as the API wants its beginning, or null if an address names none. */
+function beginningOf(day: string | undefined, later = 0): string | null {
+  const date = new Date(`${day}T00:00:00`);
+  if (Number.isNaN(date.getTime())) return null;
+  date.setDate(date.getDate() + later);
+  return date.toISOString();
+}
+
 /** Return what to ask for, from what stands in the address. */
 function filtersOf(query: Query, currency: string): HistoryFilters {
   const filters: HistoryFilters = {};
   if (query.q?.trim()) filters.q = query.q.trim().slice(0, 200);
   if (query.direction === "in" || query.direction === "out") filters.direction = query.direction;
   if (query.kind === "transfer" || query.kind === "top-up") filters.kind = [query.kind];
-  if (query.from) filters.booked_from = new Date(`${query.from}T00:00:00`).toISOString();
-  if (query.until) {
-    const end = new Date(`${query.until}T00:00:00`);
-    end.setDate(end.getDate() + 1);
-    filters.booked_to = end.toISOString();
-  }
+  const [from, until] = [beginningOf(query.from), beginningOf(query.until, 1)];
+  if (from) filters.booked_from = from;
+  if (until) filters.booked_to = until;
   const [min, max] = [parseAmount(query.min ?? "", currency), parseAmount(query.max ?? "", currency)];
   if (min !== null) filters.amount_min = min;
   if (max !== null) filters.amount_max = max;
-  if (query.currency) filters.currency = query.currency;
+  if (/^[A-Z]{3}$/.test(query.currency ?? "")) filters.currency = currency;
   return filters;
 }
 
@@ -51,9 +57,14 @@ export function History({ id }: { id: string }) {
           {words.statement}
         </Button>
       </div>
-      <Filters query={query} change={change} currencies={wallets.map((each) => each.currency)} />
+      <Filters
+        query={query}
+        change={change}
+        currency={query.currency ?? wallet?.currency ?? "USD"}
+        currencies={wallets.map((each) => each.currency)}
+      />
       <Results filters={filters} selected={id} clear={() => change(Object.fromEntries(NAMES.map((name) => [name, null])))} />
-      {id && <LinePanel key={id} id={id} onClose={() => navigate(`/history${rest}`, { replace: true })} />}
+      {id && <LinePanel key={id} id={id} onClose={() => goBack(`/history${rest}`)} />}
       {statement && <StatementDialog wallets={wallets} chosen={wallet} onClose={() => setStatement(false)} />}
     </div>
   );
@@ -62,14 +73,24 @@ export function History({ id }: { id: string }) {
 interface FiltersProps {
   query: Query;
   change: (changes: Record<string, string | null>) => void;
+  currency: string;
   currencies: string[];
 }
 
-function Filters({ query, change, currencies }: FiltersProps) {
+const FURTHER = ["kind", "currency", "from", "until", "min", "max"];
+
+function Filters({ query, change, currency, currencies }: FiltersProps) {
   const [text, setText] = useState(query.q ?? "");
   const settled = useSettled(text);
-  const [open, setOpen] = useState(["kind", "from", "until", "min", "max"].some((name) => query[name]));
+  const further = FURTHER.filter((name) => query[name]).length;
+  const [open, setOpen] = useState(further > 0);
   useEffect(() => change({ q: settled }), [settled, change]);
+  // Cleared by the button, or another address by the browser's: then the field follows.
+  const [known, setKnown] = useState(query.q ?? "");
+  if (known !== (query.q ?? "")) {
+    setKnown(query.q ?? "");
+    if (settled !== (query.q ?? "")) setText(query.q ?? "");
+  }
   const direction = query.direction === "in" || query.direction === "out" ? query.direction : "all";
   return (
     <div className="stack tight">
@@ -86,7 +107,7 @@ function Filters({ query, change, currencies }: FiltersProps) {
           onChange={(value) => change({ direction: value === "all" ? null : value })}
         />
         <Button aria-expanded={open} onClick={() => setOpen(!open)}>
-          {words.filters}
+          {further > 0 ? words.filtersOf(further) : words.filters}
         </Button>
       </div>
       {open && (
@@ -120,9 +141,13 @@ function Filters({ query, change, currencies }: FiltersProps) {
             </Field>
           ))}
           {(["min", "max"] as const).map((name) => (
-            <Field key={name} label={words[name]}>
+            <Field
+              key={name}
+              label={words[name]}
+              wrong={query[name] && parseAmount(query[name], currency) === null ? words.notAmount : undefined}
+            >
               {(attributes) => (
-                <input {...attributes} className="input" inputMode="decimal" value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} />
+                <input {...attributes} className="input" inputMode="decimal" autoComplete="off" placeholder={exampleOf(currency)} value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} />
               )}
             </Field>
           ))}
@@ -155,7 +180,7 @@ function Results({ filters, selected, clear }: { filters: HistoryFilters; select
     <>
       {filtered && (
         <p className="row small quiet" role="status">
-          {count.data ? words.count(count.data.display) : "\u00a0"}
+          {count.data ? (count.data.lines === 1 ? words.countOne : words.count(count.data.display)) : "\u00a0"}
           <Button look="bare" size="compact" onClick={clear}>
             {words.clear}
           </Button>
@@ -168,6 +193,11 @@ function Results({ filters, selected, clear }: { filters: HistoryFilters; select
           </Empty>
         ) : (
           <LineList lines={lines} selected={selected} toLine={(line) => `/history/${line.id}${location.search}`} />
+        )}
+        {error && (
+          <div className="more">
+            <ProblemNote problem={error} />
+          </div>
         )}
         {hasNextPage && (
           <div className="more row wrap">

@@ -5,29 +5,35 @@ import { api, asked } from "../api/client";
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
 import { LiveMoney, moneyText } from "../parts/money";
-import { Link, useQuery } from "../parts/router";
+import { goBack, Link, useQuery } from "../parts/router";
 import { Avatar, Button, Empty, Failure, Note, ProblemNote, Skeleton, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { partyName, recentPeople, useLive, useProfile, useRecentLines, useWallet, type Party, type Wallet } from "./data";
-import { LineList, LinesLoading } from "./Lines";
+import { LineList, LinePanel, LinesLoading } from "./Lines";
+import { usePendingPayment } from "./payments";
 
 const words = app.home;
 const SHOWN = 8;
 
 export function Home() {
   useTitle("", app.name);
-  const { wallet, wallets, failed } = useWallet();
-  const recent = useRecentLines();
+  const [query] = useQuery();
+  const { wallet, wallets, failed, retry } = useWallet();
+  const all = useRecentLines();
+  const recent = useRecentLines(wallets.length > 1 ? wallet?.id : undefined);
   const lines = (recent.data ?? []).filter((line) => line.wallet_id === wallet?.id);
-  const people = recentPeople(recent.data ?? [], 6);
-  if (failed && !wallet) return <Failure problem={failed} />;
+  const people = recentPeople(all.data ?? [], 6);
+  const rest = query.currency ? `?currency=${query.currency}` : "";
+  const toLine = (id: string) => `/?${new URLSearchParams({ ...query, line: id })}`;
+  if (!wallet) return failed ? <Failure problem={failed} retry={retry} /> : <HomeLoading />;
   return (
     <div className="home">
       <h1 className="unseen">{words.title}</h1>
       <div className="stack">
+        <Unanswered />
         <BalanceCard wallet={wallet} wallets={wallets} />
         <Verification />
-        {people.length > 0 && <Recents people={people} />}
+        {all.data ? <Recents people={people} /> : !all.error && <RecentsLoading />}
       </div>
       <section className="card lines-card" aria-label={words.latest}>
         <header>
@@ -36,31 +42,32 @@ export function Home() {
             {words.all}
           </Link>
         </header>
-        {recent.error ? (
+        {recent.error && !recent.data ? (
           <Failure problem={recent.error} retry={() => void recent.refetch()} />
-        ) : !recent.data || !wallet ? (
+        ) : !recent.data ? (
           <LinesLoading />
         ) : lines.length === 0 ? (
           <Empty icon="list" title={words.emptyTitle}>
             <p>{words.empty}</p>
           </Empty>
         ) : (
-          <LineList lines={lines.slice(0, SHOWN)} toLine={(line) => `/history/${line.id}`} />
+          <LineList lines={lines.slice(0, SHOWN)} toLine={(line) => toLine(line.id)} selected={query.line ?? ""} />
         )}
       </section>
+      {query.line && <LinePanel key={query.line} id={query.line} onClose={() => goBack(`/${rest}`)} />}
     </div>
   );
 }
 
-function BalanceCard({ wallet, wallets }: { wallet: Wallet | undefined; wallets: Wallet[] }) {
+function BalanceCard({ wallet, wallets }: { wallet: Wallet; wallets: Wallet[] }) {
   const { staleSince } = useLive();
   const [, change] = useQuery();
-  const rest = wallet && wallets.length > 1 ? `?currency=${wallet.currency}` : "";
+  const rest = wallets.length > 1 ? `?currency=${wallet.currency}` : "";
   return (
     <section className="card balance" aria-label={words.balance} data-stale={staleSince !== null}>
       <div className="row apart">
         <h2 className="quiet small">{words.balance}</h2>
-        {wallets.length > 1 && wallet && (
+        {wallets.length > 1 && (
           <select
             className="input compact narrow"
             aria-label={words.wallet}
@@ -74,14 +81,10 @@ function BalanceCard({ wallet, wallets }: { wallet: Wallet | undefined; wallets:
         )}
       </div>
       <p className="figure" data-testid="balance">
-        {wallet ? (
-          <LiveMoney amount={wallet.available} currency={wallet.currency} />
-        ) : (
-          <Skeleton width="5.5em" height="1em" />
-        )}
+        <LiveMoney amount={wallet.available} currency={wallet.currency} />
       </p>
-      <p className="small quiet held">{wallet && wallet.held > 0 ? words.held(moneyText(wallet.held, wallet.currency)) : ""}</p>
-      {wallet && wallet.frozen !== "none" && (
+      <p className="small quiet held">{wallet.held > 0 ? words.held(moneyText(wallet.held, wallet.currency)) : ""}</p>
+      {wallet.frozen !== "none" && (
         <Note look="warn" icon="lock">
           {words.frozen[wallet.frozen]}
         </Note>
@@ -104,12 +107,83 @@ function BalanceCard({ wallet, wallets }: { wallet: Wallet | undefined; wallets:
   );
 }
 
+/** A payment without an answer is not forgotten because one has gone elsewhere. */
+function Unanswered() {
+  const [pending] = usePendingPayment();
+  if (!pending) return null;
+  const amount = moneyText(pending.body.amount, pending.body.currency ?? "");
+  return (
+    <Note look="warn" icon="clock">
+      <strong>{app.send.pendingTitle}</strong>
+      <p dir="auto">{app.send.pendingWords(amount, partyName(pending.party))}</p>
+      <Link to="/send">{app.send.findOut}</Link>
+    </Note>
+  );
+}
+
+/** What the view will look like, until it is known whose it is. */
+function HomeLoading() {
+  return (
+    <div className="home" aria-busy="true">
+      <h1 className="unseen">{words.title}</h1>
+      <div className="stack">
+        <section className="card balance" aria-hidden="true">
+          <div className="row apart">
+            <h2 className="quiet small">{words.balance}</h2>
+          </div>
+          <p className="figure">
+            <Skeleton width="5.5em" height="1em" />
+          </p>
+          <p className="held" />
+          <div className="actions">
+            {[0, 1, 2].map((each) => (
+              <span key={each} className="button large">
+                <Skeleton height="52px" />
+              </span>
+            ))}
+          </div>
+        </section>
+        <RecentsLoading />
+      </div>
+      <section className="card lines-card">
+        <header aria-hidden="true">
+          <h2>{words.latest}</h2>
+        </header>
+        <LinesLoading count={SHOWN} />
+      </section>
+    </div>
+  );
+}
+
+function RecentsLoading() {
+  return (
+    <section className="card" aria-hidden="true">
+      <header>
+        <h2>{words.recents}</h2>
+      </header>
+      <ul className="recents">
+        {[0, 1, 2, 3, 4, 5].map((each) => (
+          <li key={each}>
+            <span className="like-link">
+              <Skeleton width="52px" height="52px" round />
+              <span className="tiny">
+                <Skeleton width="3em" />
+              </span>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 function Recents({ people }: { people: Party[] }) {
   return (
     <section className="card" aria-label={words.recents}>
       <header>
         <h2>{words.recents}</h2>
       </header>
+      {people.length === 0 && <p className="padded-text quiet small">{app.send.noRecents}</p>}
       <ul className="recents">
         {people.map((party) => (
           <li key={party.user_id}>
@@ -153,7 +227,9 @@ function Verification() {
         <input
           className="input"
           aria-label={app.entrance.resetCode}
-          autoComplete="off"
+          autoCapitalize="none"
+          autoComplete="one-time-code"
+          spellCheck={false}
           required
           value={token}
           onChange={(event) => setToken(event.target.value)}

@@ -6,11 +6,11 @@ import type { Transaction } from "../api/live";
 import { Icon, type IconName } from "../parts/icons";
 import { Money } from "../parts/money";
 import { Link, ROOT } from "../parts/router";
-import { clockText, dayText, exactText } from "../parts/time";
+import { clockText, dayText, exactText, timeLanguage } from "../parts/time";
 import { Avatar, Button, Dialog, Failure, Identifier, ProblemNote, Skeleton } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
-import { partyName } from "./data";
+import { isFresh, partyName } from "./data";
 
 const words = app.line;
 
@@ -39,7 +39,7 @@ export function Line({ line, to, selected }: LineProps) {
   const title = titleOf(line);
   const incoming = line.direction === "in";
   return (
-    <li className="line">
+    <li className={isFresh(line) ? "line fresh" : "line"}>
       <Link to={to} aria-current={selected ? "true" : undefined}>
         {line.counterparty ? (
           <Avatar name={`${line.counterparty.first_name} ${line.counterparty.initial}`} seed={line.counterparty.user_id} />
@@ -85,7 +85,7 @@ export function LineList({ lines, toLine, selected }: ListProps) {
     <>
       {days.map(({ day, lines: ofDay }) => (
         <section key={day} className="day" aria-label={day}>
-          <h3>{day}</h3>
+          <h3 lang={timeLanguage}>{day}</h3>
           <ul>
             {ofDay.map((line) => (
               <Line key={`${line.wallet_id}${line.id}`} line={line} to={toLine(line)} selected={line.id === selected} />
@@ -173,7 +173,7 @@ function Story({ line }: { line: Transaction }) {
       </div>
       <dl className="facts">
         <dt>{words.when}</dt>
-        <dd>{exactText(line.booked_at)}</dd>
+        <dd lang={timeLanguage}>{exactText(line.booked_at)}</dd>
         {facts.map(([name, value]) => (
           <Fact key={name} name={name} value={value} />
         ))}

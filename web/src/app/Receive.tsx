@@ -3,16 +3,17 @@ import { useMemo, useState } from "react";
 import { encode } from "uqr";
 import { useSession } from "../api/session";
 import { addressOf, Link } from "../parts/router";
-import { Avatar, Button, Empty, useTitle } from "../parts/ui";
+import { Avatar, Button, copyText, Empty, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
 
 const words = app.receive;
+const LOCAL = /^(localhost|127\.|\[::1\])/;
 
 export function Receive() {
   useTitle(words.title, app.name);
   const { user } = useSession();
-  const [copied, setCopied] = useState(false);
+  const [copied, setCopied] = useState<boolean | null>(null);
   if (!user.handle) {
     return (
       <Empty icon="qr" title={words.title}>
@@ -24,10 +25,7 @@ export function Receive() {
     );
   }
   const link = new URL(addressOf(`/send?to=${user.handle}`), location.href).href;
-  const copy = async () => {
-    await navigator.clipboard.writeText(link).catch(() => undefined);
-    setCopied(true);
-  };
+  const copy = async () => setCopied(await copyText(link));
   return (
     <div className="narrow-page stack wide">
       <h1>{words.title}</h1>
@@ -41,6 +39,11 @@ export function Receive() {
         </div>
         <Qr text={link} label={words.label(user.handle)} />
         <p className="small quiet">{words.words}</p>
+        {/* Where the browser lets nobody copy, the link can be read and marked. */}
+        <p className="small address" hidden={copied !== false}>
+          {link}
+        </p>
+        {LOCAL.test(location.hostname) && <p className="tiny quieter">{words.local}</p>}
         <div className="row wrap">
           <Button icon={copied ? "check" : "copy"} onClick={() => void copy()}>
             {copied ? common.copied : words.copyLink}

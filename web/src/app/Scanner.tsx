@@ -25,6 +25,7 @@ export function handleIn(code: string): string | null {
 export function Scanner({ onFound, onClose }: { onFound: (named: string) => void; onClose: () => void }) {
   const video = useRef<HTMLVideoElement>(null);
   const [denied, setDenied] = useState(false);
+  const [foreign, setForeign] = useState(false);
   useEffect(() => {
     if (!detectorClass) return undefined;
     const detector = new detectorClass({ formats: ["qr_code"] });
@@ -32,6 +33,7 @@ export function Scanner({ onFound, onClose }: { onFound: (named: string) => void
     const look = async () => {
       const codes = video.current ? await detector.detect(video.current).catch(() => []) : [];
       const named = codes.map(({ rawValue }) => handleIn(rawValue)).find(Boolean);
+      if (codes.length > 0 && !named) setForeign(true);
       if (named) onFound(named);
       else timer = window.setTimeout(() => void look(), 250);
     };
@@ -60,7 +62,9 @@ export function Scanner({ onFound, onClose }: { onFound: (named: string) => void
       ) : (
         <div className="stack">
           <video ref={video} className="camera" muted playsInline />
-          <p className="small quiet">{app.send.scanWords}</p>
+          <p className="small quiet" role="status">
+            {foreign ? app.send.scanForeign : app.send.scanWords}
+          </p>
         </div>
       )}
     </Dialog>

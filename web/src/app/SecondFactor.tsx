@@ -10,12 +10,16 @@ import { Row } from "./Settings";
 
 const words = app.settings;
 
-export function SecondFactor() {
-  const { user } = useSession();
-  const { data } = useQuery({
+export function useFactor() {
+  return useQuery({
     queryKey: ["second-factor"],
     queryFn: () => asked(api.GET("/users/me/second-factor")),
   });
+}
+
+export function SecondFactor() {
+  const { user } = useSession();
+  const { data } = useFactor();
   const [open, setOpen] = useState<"set-up" | "codes" | "off" | null>(null);
   const close = () => setOpen(null);
   return (
@@ -81,7 +85,7 @@ export function SetUp({ onClose }: { onClose: () => void }) {
       {beginning.data ? (
         <form className="stack" onSubmit={submitted(() => confirming.mutate())}>
           <Enrolment enrolment={beginning.data} />
-          <CodeField value={otp} onChange={setOtp} />
+          <CodeField digitsOnly value={otp} onChange={setOtp} />
           <ProblemNote problem={confirming.error} />
           <Button look="main" full type="submit" busy={confirming.isPending}>
             {words.factorConfirm}

@@ -1,90 +1,150 @@
-// Sending money: to whom, how much, confirm; the result is a state of the same page.
+// Sending money: to whom, how much, confirm; the result is a state of the same page. Each step has
+// an address of its own, so that the browser's back button takes back a step, and never money.
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
-import { api, asked, isUnknown, newKey, untilDefinite, type Schemas } from "../api/client";
-import { AmountField, exampleOf } from "../parts/amount";
+import { useEffect, useRef, useState } from "react";
+import { api, asked, newKey, Problem } from "../api/client";
+import { useSession } from "../api/session";
+import { AmountField, sampleOf } from "../parts/amount";
 import { Icon } from "../parts/icons";
-import { Money, moneyText, parseAmount } from "../parts/money";
-import { Link, useQuery as useAddressQuery } from "../parts/router";
-import { Avatar, Button, Field, Note, ProblemNote, Skeleton, textOf, useTitle } from "../parts/ui";
+import { moneyText, parseAmount } from "../parts/money";
+import { goBack, navigate, useQuery as useAddressQuery } from "../parts/router";
+import { Button, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
-import { common } from "../text/common";
+import { Confirm, Left, Result, Who, type Sent } from "./Confirm";
 import { partyName, recentPeople, useRecentLines, useWallet, type Party, type Wallet } from "./data";
+import { paymentOf, useDraft, usePendingPayment, type Draft, type Payment, type Transfer } from "./payments";
 import { Scanner, canScan } from "./Scanner";
 
 const words = app.send;
 const NOTE_MAX = 200;
-const PENDING = "wallet-pending-payment";
+const HANDLE_MAX = 30;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
-type Transfer = Schemas["TransferAnswer"];
-
-interface Payment {
-  key: string;
-  party: Party;
-  body: Schemas["TransferBody"];
-}
-
-/** Return the payment whose answer never came, even after a reload: its key makes it safe. */
-function pendingPayment(): Payment | null {
+/** Find whom a text names; throws what is said of somebody who cannot be paid. */
+async function lookUp(named: string, me: string): Promise<Party> {
+  const text = named.trim().replace(/^@/, "");
+  const query = UUID.test(text) ? { user_id: text } : text.includes("@") ? { email: text } : { handle: text.toLowerCase() };
+  const nobody = new Problem(404, "recipient-not-found", "", {}, 0);
+  if ((query.handle?.length ?? 0) > HANDLE_MAX) throw nobody;
   try {
-    return JSON.parse(sessionStorage.getItem(PENDING) ?? "null") as Payment | null;
-  } catch {
-    return null;
+    const found = await asked(api.GET("/recipients", { params: { query } }));
+    if (found.user_id === me) throw new Problem(422, "self-transfer", "", {}, 0);
+    return found;
+  } catch (error) {
+    throw error instanceof Problem && error.code === "validation-failed" ? nobody : error;
   }
 }
 
-function remember(payment: Payment | null): void {
-  if (payment) sessionStorage.setItem(PENDING, JSON.stringify(payment));
-  else sessionStorage.removeItem(PENDING);
-}
+const nameOf = (party: Party): string => party.handle ?? party.user_id;
 
-export async function lookUp(named: string): Promise<Party> {
-  const text = named.trim().replace(/^@/, "");
-  const query = UUID.test(text) ? { user_id: text } : text.includes("@") ? { email: text } : { handle: text.toLowerCase() };
-  return asked(api.GET("/recipients", { params: { query } }));
+/** Return the address of a step of this page. */
+function stepAddress(party: Party, currency: string | undefined, confirm = false): string {
+  const query = new URLSearchParams({ to: nameOf(party) });
+  if (currency) query.set("currency", currency);
+  if (confirm) query.set("step", "confirm");
+  return `/send?${query}`;
 }
 
 export function Send() {
-  const [query, change] = useAddressQuery();
+  const me = useSession().user.id;
+  const [query] = useAddressQuery();
   const { wallet, wallets } = useWallet();
-  const [party, setParty] = useState<Party | null>(null);
-  const [payment, setPayment] = useState<Payment | null>(null);
-  const [left, setLeft] = useState(pendingPayment);
-  const [sent, setSent] = useState<Transfer | null>(null);
-  useTitle(words.title, app.name);
+  const [draft, setDraft] = useDraft();
+  const [pending, setPending] = usePendingPayment();
+  const [left, setLeft] = useState(pending);
+  const [sent, setSent] = useState<Sent | null>(null);
+  const fits = draft !== null && [draft.party.handle, draft.party.user_id].includes(query.to ?? "");
   // A code or a link names whom to pay.
   const named = useQuery({
     queryKey: ["recipient", query.to],
-    queryFn: () => lookUp(query.to ?? ""),
-    enabled: Boolean(query.to) && party === null,
+    queryFn: () => lookUp(query.to ?? "", me),
+    enabled: Boolean(query.to) && !fits,
     retry: false,
   });
-  const who = party ?? (query.to ? (named.data ?? null) : null);
-  const again = () => {
-    setParty(null);
-    setPayment(null);
-    setSent(null);
-    change({ to: null });
+  const party = fits ? draft.party : query.to ? (named.data ?? null) : null;
+  const payment = fits && query.step === "confirm" ? draft.payment : null;
+  const step = query.sent ? 3 : payment ? 2 : party ? 1 : 0;
+  const heading = [words.title, words.title, words.confirmTitle, words.doneTitle][step] ?? words.title;
+  // Whoever steps back from a payment without an answer has to find out before anything else.
+  if (pending && !payment && !left && !query.sent) setLeft(pending);
+  useTitle(left ? words.pendingTitle : heading, app.name);
+  const onSent = (done: Transfer, paid: Payment) => {
+    setDraft(null);
+    setLeft(null);
+    setSent({ transfer: done, party: paid.party });
+    if (isHere()) navigate(`/send?sent=${done.id}`, { replace: true });
+    else tell(words.doneWords(moneyText(done.amount, done.currency), partyName(paid.party)));
   };
-  const step = sent ? 3 : payment ? 2 : who ? 1 : 0;
-  if (left) return <Left payment={left} onDone={() => setLeft(null)} />;
+  if (left) {
+    const forget = () => {
+      setPending(null);
+      setLeft(null);
+      setDraft(null);
+      navigate("/send", { replace: true });
+    };
+    return <Left payment={left} remember={(on) => setPending(on ? left : null)} onSent={onSent} forget={forget} />;
+  }
   return (
     <div className="narrow-page stack wide">
-      <h1>{sent ? words.doneTitle : step === 2 ? words.confirmTitle : words.title}</h1>
-      {!sent && <Steps at={step} />}
-      {sent && who ? (
-        <Done sent={sent} party={who} again={again} />
+      <Heading text={heading} step={step} />
+      {step < 3 && <Steps at={step} />}
+      {wallet && step < 3 && ["send", "both"].includes(wallet.frozen) && (
+        <Note look="warn" icon="lock">
+          {words.frozen}
+        </Note>
+      )}
+      {query.sent ? (
+        <Result key={query.sent} id={query.sent} sent={sent} />
       ) : payment ? (
-        <Confirm payment={payment} back={() => setPayment(null)} onSent={setSent} />
-      ) : who && wallet ? (
-        <HowMuch wallet={wallet} wallets={wallets} party={who} back={again} next={setPayment} />
-      ) : query.to && named.isPending ? (
+        <Confirm
+          payment={payment}
+          wallet={wallets.find((each) => each.currency === payment.body.currency)}
+          remember={(on) => setPending(on ? payment : null)}
+          renew={() => draft && setDraft({ ...draft, payment: { ...payment, key: newKey() } })}
+          back={() => goBack(stepAddress(payment.party, payment.body.currency ?? undefined))}
+          onSent={onSent}
+        />
+      ) : party && wallet ? (
+        <HowMuch
+          key={party.user_id}
+          wallet={wallet}
+          wallets={wallets}
+          party={party}
+          draft={fits ? draft : null}
+          keep={setDraft}
+          back={() => {
+            setDraft(null);
+            goBack("/send");
+          }}
+        />
+      ) : query.to && (named.isPending || !wallet) && !named.error ? (
         <Skeleton height="64px" />
       ) : (
-        <Whom failed={named.error} next={setParty} />
+        <Whom
+          key={query.to ?? ""}
+          given={query.to ?? ""}
+          failed={query.to ? named.error : null}
+          next={(found) => navigate(stepAddress(found, query.currency))}
+        />
       )}
     </div>
+  );
+}
+
+const isHere = (): boolean => location.pathname.endsWith("/app/send");
+
+/** The heading has the focus when a step begins, unless a field has it. */
+function Heading({ text, step }: { text: string; step: number }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  const before = useRef(step);
+  useEffect(() => {
+    if (before.current !== step && document.activeElement?.tagName !== "INPUT") heading.current?.focus();
+    before.current = step;
+  }, [step]);
+  return (
+    <h1 ref={heading} tabIndex={-1} aria-describedby={step === 3 ? "sent-words" : undefined}>
+      {text}
+    </h1>
   );
 }
 
@@ -100,18 +160,20 @@ function Steps({ at }: { at: number }) {
   );
 }
 
-function Whom({ failed, next }: { failed: unknown; next: (party: Party) => void }) {
-  const [text, setText] = useState("");
+function Whom({ given, failed, next }: { given: string; failed: unknown; next: (party: Party) => void }) {
+  const me = useSession().user.id;
+  const [text, setText] = useState(given);
   const [problem, setProblem] = useState<unknown>(failed);
   const [busy, setBusy] = useState(false);
   const [scanning, setScanning] = useState(false);
   const recent = useRecentLines();
   const people = recentPeople(recent.data ?? [], 8);
   const find = async (named: string) => {
+    if (!named.trim()) return;
     setBusy(true);
     setProblem(null);
     try {
-      next(await lookUp(named));
+      next(await lookUp(named, me));
     } catch (error) {
       setProblem(error);
     } finally {
@@ -136,11 +198,15 @@ function Whom({ failed, next }: { failed: unknown; next: (party: Party) => void 
                 autoFocus
                 autoCapitalize="none"
                 autoComplete="off"
+                inputMode="email"
                 spellCheck={false}
                 required
                 maxLength={254}
                 value={text}
-                onChange={(event) => setText(event.target.value)}
+                onChange={(event) => {
+                  setText(event.target.value);
+                  setProblem(null);
+                }}
               />
               {canScan() && (
                 <button type="button" className="icon-button" aria-label={words.scan} title={words.scan} onClick={() => setScanning(true)}>
@@ -159,6 +225,7 @@ function Whom({ failed, next }: { failed: unknown; next: (party: Party) => void 
           onClose={() => setScanning(false)}
           onFound={(named) => {
             setScanning(false);
+            setText(named);
             void find(named);
           }}
         />
@@ -167,7 +234,9 @@ function Whom({ failed, next }: { failed: unknown; next: (party: Party) => void 
         <header>
           <h2>{words.recents}</h2>
         </header>
-        {recent.data && people.length === 0 ? (
+        {recent.error && !recent.data ? (
+          <p className="padded-text quiet small">{textOf(recent.error)}</p>
+        ) : recent.data && people.length === 0 ? (
           <p className="padded-text quiet small">{words.noRecents}</p>
         ) : (
           <ul className="day">
@@ -185,48 +254,38 @@ function Whom({ failed, next }: { failed: unknown; next: (party: Party) => void 
   );
 }
 
-export function Who({ party }: { party: Party }) {
-  return (
-    <>
-      <Avatar name={`${party.first_name} ${party.initial}`} seed={party.user_id} />
-      <span className="grow">
-        <span className="title cut" dir="auto">
-          {partyName(party)}
-        </span>
-        <span className="below cut">{party.handle ? `@${party.handle}` : "\u00a0"}</span>
-      </span>
-    </>
-  );
-}
-
 interface HowMuchProps {
   wallet: Wallet;
   wallets: Wallet[];
   party: Party;
+  draft: Draft | null;
+  keep: (draft: Draft) => void;
   back: () => void;
-  next: (payment: Payment) => void;
 }
 
-function HowMuch({ wallet, wallets, party, back, next }: HowMuchProps) {
+function HowMuch({ wallet, wallets, party, draft, keep, back }: HowMuchProps) {
   const [, change] = useAddressQuery();
-  const [text, setText] = useState("");
-  const [note, setNote] = useState("");
   const [tried, setTried] = useState(false);
   const { currency, available } = wallet;
+  const { text, note } = draft ?? { text: "", note: "" };
+  const write = (changes: Partial<Draft>) => keep({ party, text, note, currency, ...changes, payment: null });
   const amount = parseAmount(text, currency);
   const tooMuch = amount !== null && amount > available;
-  const wrong =
-    tooMuch && (tried || amount > available)
-      ? words.tooMuch(moneyText(available, currency))
-      : tried && amount === null
-        ? words.notAmount(exampleOf(currency).replace(/^0/, "12").replace(/00$/, "50"))
-        : undefined;
-  const hint = amount === null ? words.available(moneyText(available, currency)) : words.remains(moneyText(available - amount, currency));
+  const wrong = tooMuch
+    ? words.tooMuch(moneyText(Math.max(0, available), currency))
+    : tried && amount === null
+      ? words.notAmount(currency, sampleOf(currency))
+      : undefined;
+  const hint =
+    amount === null || tooMuch ? words.available(moneyText(available, currency)) : words.remains(moneyText(available - amount, currency));
   const review = () => {
     setTried(true);
-    if (amount === null || tooMuch) return;
-    const body = { to_user_id: party.user_id, amount, currency, note: note.trim() || null, dry_run: false };
-    next({ key: newKey(), party, body });
+    if (amount === null || tooMuch) {
+      document.querySelector<HTMLInputElement>(".amount-field input")?.focus();
+      return;
+    }
+    keep({ party, text, note, currency, payment: paymentOf(party, amount, currency, note) });
+    navigate(stepAddress(party, currency, true));
   };
   return (
     <form
@@ -239,7 +298,7 @@ function HowMuch({ wallet, wallets, party, back, next }: HowMuchProps) {
     >
       <div className="card chosen">
         <Who party={party} />
-        <Button look="bare" size="compact" onClick={back}>
+        <Button look="bare" size="compact" aria-label={words.changeWho} onClick={back}>
           {words.change}
         </Button>
       </div>
@@ -256,188 +315,24 @@ function HowMuch({ wallet, wallets, party, back, next }: HowMuchProps) {
           )}
         </Field>
       )}
-      <AmountField label={words.amount} currency={currency} value={text} hint={hint} wrong={wrong} onChange={setText} />
+      <AmountField label={words.amount} currency={currency} value={text} hint={hint} wrong={wrong} onChange={(next) => write({ text: next })} />
       <Field label={words.note}>
         {(attributes) => (
           <input
             {...attributes}
             className="input"
             dir="auto"
+            autoComplete="off"
             maxLength={NOTE_MAX}
             placeholder={words.notePlaceholder}
             value={note}
-            onChange={(event) => setNote(event.target.value)}
+            onChange={(event) => write({ note: event.target.value })}
           />
         )}
       </Field>
-      <Button look="main" size="large" full type="submit">
+      <Button look="main" size="large" full type="submit" disabled={["send", "both"].includes(wallet.frozen)}>
         {words.review}
       </Button>
     </form>
-  );
-}
-
-/** Send a payment until the answer is definite; its key outlives a reload. */
-function useSending(payment: Payment, onSent: (sent: Transfer) => void) {
-  const [busy, setBusy] = useState(false);
-  const [waits, setWaits] = useState(false);
-  const [problem, setProblem] = useState<unknown>(null);
-  const send = async () => {
-    setBusy(true);
-    setProblem(null);
-    remember(payment);
-    try {
-      const attempt = () =>
-        asked(
-          api.POST("/wallets/transfer", {
-            body: payment.body,
-            params: { header: { "Idempotency-Key": payment.key } },
-          }),
-        );
-      const sent = await untilDefinite(attempt, () => setWaits(true));
-      remember(null);
-      onSent(sent as Transfer);
-    } catch (error) {
-      if (!isUnknown(error)) remember(null);
-      setProblem(error);
-    } finally {
-      setBusy(false);
-      setWaits(false);
-    }
-  };
-  return { busy, waits, problem, send };
-}
-
-interface ConfirmProps {
-  payment: Payment;
-  back: () => void;
-  onSent: (sent: Transfer) => void;
-}
-
-function Confirm({ payment, back, onSent }: ConfirmProps) {
-  const { body, party } = payment;
-  const currency = body.currency ?? "";
-  const preview = useQuery({
-    queryKey: ["preview", payment.key],
-    queryFn: async () =>
-      (await asked(api.POST("/wallets/transfer", { body: { ...body, dry_run: true } }))) as unknown as Schemas["PreviewAnswer"],
-    retry: 1,
-    gcTime: 0,
-  });
-  const { busy, waits, problem, send } = useSending(payment, onSent);
-  const refusal = preview.data?.refusal as { code: string; title: string } | null | undefined;
-  const after = (preview.data?.transfer as { balance: { available: number } } | null | undefined)?.balance;
-  const unknown = isUnknown(problem);
-  return (
-    <div className="stack">
-      <div className="card padded stack">
-        <div className="row">
-          <Who party={party} />
-        </div>
-        <p className="figure">
-          <Money amount={body.amount} currency={currency} />
-        </p>
-        {body.note && (
-          <blockquote className="said" dir="auto">
-            {body.note}
-          </blockquote>
-        )}
-        <dl className="facts">
-          <dt>{words.balanceAfter}</dt>
-          <dd>{after ? <Money amount={after.available} currency={currency} /> : <Skeleton width="6em" />}</dd>
-        </dl>
-      </div>
-      <p className="small quiet">{words.confirmWords}</p>
-      {refusal && (
-        <Note look="bad" icon="alert">
-          {textOf(Object.assign(new Error(refusal.title)))}
-        </Note>
-      )}
-      {waits && <Note icon="clock">{words.stillTrying}</Note>}
-      {unknown && !busy ? (
-        <Note look="warn" icon="alert">
-          <strong>{words.unknownTitle}</strong>
-          <p>{words.unknownWords}</p>
-        </Note>
-      ) : (
-        <ProblemNote problem={problem} />
-      )}
-      <Button look="main" size="large" full busy={busy} disabled={Boolean(refusal)} onClick={() => void send()}>
-        {busy ? words.sending : unknown ? words.findOut : words.now(moneyText(body.amount, currency))}
-      </Button>
-      {!unknown && (
-        <Button look="bare" disabled={busy} onClick={back}>
-          {words.change}
-        </Button>
-      )}
-    </div>
-  );
-}
-
-function Done({ sent, party, again }: { sent: Transfer; party: Party; again: () => void }) {
-  useEffect(() => document.getElementById("sent")?.focus(), []);
-  return (
-    <div className="card padded stack done" id="sent" tabIndex={-1} role="status">
-      <span className="tick">
-        <Icon name="check" size={28} />
-      </span>
-      <p className="figure">
-        <Money amount={sent.amount} currency={sent.currency} />
-      </p>
-      <p dir="auto">{words.doneWords(moneyText(sent.amount, sent.currency), partyName(party))}</p>
-      <dl className="facts">
-        <dt>{words.balanceAfter}</dt>
-        <dd>
-          <Money amount={sent.balance.available} currency={sent.currency} />
-        </dd>
-      </dl>
-      <div className="stack tight full-width">
-        <Link className="button main" to="/">
-          {words.home}
-        </Link>
-        <Link className="button plain" to={`/history/${sent.id}`}>
-          {app.line.story}
-        </Link>
-        <Button look="bare" onClick={again}>
-          {words.another}
-        </Button>
-      </div>
-    </div>
-  );
-}
-
-/** A payment that was under way when the page was left: find out, never send anew. */
-function Left({ payment, onDone }: { payment: Payment; onDone: () => void }) {
-  const [sent, setSent] = useState<Transfer | null>(null);
-  const { busy, waits, problem, send } = useSending(payment, setSent);
-  const forget = () => {
-    remember(null);
-    onDone();
-  };
-  if (sent) {
-    return (
-      <div className="narrow-page stack wide">
-        <h1>{words.doneTitle}</h1>
-        <Done sent={sent} party={payment.party} again={forget} />
-      </div>
-    );
-  }
-  const amount = moneyText(payment.body.amount, payment.body.currency ?? "");
-  return (
-    <div className="narrow-page stack">
-      <h1>{words.pendingTitle}</h1>
-      <Note look="warn" icon="clock">
-        {words.pendingWords(amount, partyName(payment.party))}
-      </Note>
-      <p className="small quiet">{words.unknownWords}</p>
-      {waits && <Note icon="clock">{words.stillTrying}</Note>}
-      <ProblemNote problem={problem} />
-      <Button look="main" size="large" full busy={busy} onClick={() => void send()}>
-        {words.findOut}
-      </Button>
-      <Button look="bare" disabled={busy} onClick={forget}>
-        {problem && !isUnknown(problem) ? common.back : words.discard}
-      </Button>
-    </div>
   );
 }

@@ -5,14 +5,15 @@ import { api, asked, download, type Schemas } from "../api/client";
 import { endSession, useRefreshedSession, useSession } from "../api/session";
 import { Money } from "../parts/money";
 import { PasswordField } from "../parts/password";
-import { ROOT } from "../parts/router";
+import { navigate, ROOT } from "../parts/router";
 import { When } from "../parts/time";
-import { Avatar, Badge, Button, Dialog, Failure, Note, ProblemNote, Skeleton, tell, useTitle } from "../parts/ui";
+import { Avatar, Badge, Button, Dialog, Failure, ProblemNote, Skeleton, tell, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
 import { useProfile, useWallets, type Profile } from "./data";
 import { TextField } from "./Entrance";
-import { SecondFactor } from "./SecondFactor";
+import { useDraft } from "./payments";
+import { SecondFactor, useFactor } from "./SecondFactor";
 
 const words = app.settings;
 
@@ -20,16 +21,46 @@ export function Settings() {
   useTitle(words.title, app.name);
   const client = useQueryClient();
   const { user } = useSession();
+  const [, setDraft] = useDraft();
+  // All at once: a card that grows later would push those below it away.
+  const waits = [useProfile(), useFactor(), useSessions(), useWallets()].some((each) => each.isPending);
+  const leave = async () => {
+    setDraft(null);
+    await endSession(client).catch(() => undefined);
+    // Whoever logs in next begins at the beginning.
+    navigate("/", { replace: true });
+  };
   return (
     <div className="narrow-page stack">
       <div className="row apart">
         <h1>{words.title}</h1>
-        <Button icon="out" onClick={() => void endSession(client).catch(() => undefined)}>
+        <Button icon="out" onClick={() => void leave()}>
           {common.logOut}
         </Button>
       </div>
+      {waits ? <Waiting /> : <Cards role={user.role} />}
+    </div>
+  );
+}
+
+function Waiting() {
+  return (
+    <div className="stack" aria-busy="true" aria-label={common.loading}>
+      {[92, 168, 112, 160].map((height) => (
+        <div key={height} className="card padded stack">
+          <Skeleton width="40%" />
+          <Skeleton height={`${height - 80}px`} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Cards({ role }: { role: string }) {
+  return (
+    <>
       <ProfileCard />
-      {user.role !== "user" && (
+      {role !== "user" && (
         <a className="button plain" href={new URL("console", ROOT).href}>
           {words.console}
         </a>
@@ -51,7 +82,7 @@ export function Settings() {
           </Button>
         </Row>
       </Card>
-    </div>
+    </>
   );
 }
 
@@ -89,12 +120,12 @@ function ProfileCard() {
     <section className="card" aria-label={words.profile}>
       <div className="setting">
         <Avatar name={`${data.first_name} ${data.last_name}`} seed={data.id} size="large" />
-        <div className="grow">
+        <div className="grow whose">
           <p className="strong" dir="auto">
             {data.first_name} {data.last_name}
           </p>
           <p className="small quiet row wrap">
-            {data.handle ? `@${data.handle}` : words.noHandle} · {data.email}
+            <span>{data.handle ? `@${data.handle}` : words.noHandle}</span> <span>{data.email}</span>
             <Badge look={data.email_verified ? "good" : "warn"}>
               {data.email_verified ? words.verified : words.unverified}
             </Badge>
@@ -198,12 +229,16 @@ function deviceOf(agent: string | null): string {
   return [browser?.replace("Edg", "Edge").replace("OPR", "Opera"), system?.replace("Mac OS X", "macOS")].filter(Boolean).join(" · ");
 }
 
-function Sessions() {
-  const client = useQueryClient();
-  const { data, error, refetch } = useQuery({
+function useSessions() {
+  return useQuery({
     queryKey: ["sessions"],
     queryFn: async () => (await asked(api.GET("/users/me/sessions"))).items,
   });
+}
+
+function Sessions() {
+  const client = useQueryClient();
+  const { data, error, refetch } = useSessions();
   const ending = useMutation({
     mutationFn: (id: string) =>
       asked(api.DELETE("/users/me/sessions/{session_id}", { params: { path: { session_id: id } } })),
@@ -217,7 +252,9 @@ function Sessions() {
       {error ? (
         <Failure problem={error} retry={() => void refetch()} />
       ) : !data ? (
-        <Skeleton height="56px" />
+        <div className="setting">
+          <Skeleton height="40px" />
+        </div>
       ) : (
         data.map((session) => (
           <Row
@@ -239,14 +276,18 @@ function Sessions() {
           </Row>
         ))
       )}
-      <ProblemNote problem={ending.error} />
+      {ending.error && (
+        <div className="setting">
+          <ProblemNote problem={ending.error} />
+        </div>
+      )}
     </Card>
   );
 }
 
 function Wallets() {
   const client = useQueryClient();
-  const { data } = useWallets();
+  const { data, error, refetch } = useWallets();
   const [currency, setCurrency] = useState("");
   const opening = useMutation({
     mutationFn: () => asked(api.POST("/wallets", { body: { currency: currency.trim().toUpperCase() } })),
@@ -257,9 +298,15 @@ function Wallets() {
   });
   return (
     <Card title={words.wallets}>
+      {error && !data && <Failure problem={error} retry={() => void refetch()} />}
+      {!error && !data && (
+        <div className="setting">
+          <Skeleton height="24px" />
+        </div>
+      )}
       {(data ?? []).map((wallet) => (
         <Row key={wallet.id} title={wallet.currency}>
-          {wallet.frozen !== "none" && <Badge look="warn">{wallet.frozen}</Badge>}
+          {wallet.frozen !== "none" && <Badge look="warn">{words.frozen[wallet.frozen] ?? wallet.frozen}</Badge>}
           <Money amount={wallet.available} currency={wallet.currency} />
         </Row>
       ))}
@@ -273,6 +320,9 @@ function Wallets() {
         <input
           className="input compact grow"
           aria-label={words.openWallet}
+          autoCapitalize="characters"
+          autoComplete="off"
+          spellCheck={false}
           placeholder={words.currency}
           required
           maxLength={3}
@@ -285,15 +335,9 @@ function Wallets() {
       </form>
       {opening.error && (
         <div className="setting">
-          <Note look="bad" icon="alert">
-            <ProblemText problem={opening.error} />
-          </Note>
+          <ProblemNote problem={opening.error} />
         </div>
       )}
     </Card>
   );
-}
-
-function ProblemText({ problem }: { problem: Error }) {
-  return <>{problem.message}</>;
 }

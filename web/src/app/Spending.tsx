@@ -83,7 +83,7 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
     () => (palette: import("../parts/Plot").Palette) => ({
       animation: false,
       textStyle: { fontFamily: "Inter, sans-serif" },
-      grid: { left: 4, right: 4, top: 28, bottom: 24, containLabel: true },
+      grid: { left: 4, right: 4, top: 20, bottom: 4, containLabel: true },
       tooltip: {
         trigger: "axis",
         renderMode: "richText",
@@ -102,27 +102,42 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
         type: "category",
         data: months.map((month) => monthText(month.month)),
         axisTick: { show: false },
-        axisLine: { lineStyle: { color: palette.line } },
+        // At the foot, below the money that went out.
+        axisLine: { onZero: false, show: false },
         axisLabel: { color: palette.quiet, fontSize: 11, hideOverlap: true },
       },
       yAxis: {
         type: "value",
         splitNumber: 3,
-        axisLabel: { color: palette.quiet, fontSize: 11, formatter: (value: number) => compactMoney(value * scale, currency) },
+        axisLabel: { color: palette.quiet, fontSize: 11, formatter: (value: number) => compactMoney(Math.abs(value) * scale, currency) },
         splitLine: { lineStyle: { color: palette.line } },
       },
       series: [
-        series(words.in, months.map((month) => month.total.amount_in / scale), palette.accent, palette.accent),
-        series(words.out, months.map((month) => month.total.amount_out / scale), palette.soft, palette.quiet),
-      ].map((each) => ({
-        ...each,
-        data: each.data.map((value, index) => ({
-          value,
-          itemStyle: { opacity: months[index]?.month === chosen ? 1 : 0.55 },
-          // Named where it stands, instead of in a legend.
-          label: { show: index === labelled(months, each.name), formatter: each.name, position: "top", color: each.ink, fontSize: 11, fontWeight: 600 },
-        })),
-      })),
+        // In above the line, out below it: each has its own side, and its name where it is tallest.
+        { ...bars, name: words.in, side: 1, color: palette.accent, ink: palette.accent, of: (month: MonthAnswer) => month.total.amount_in },
+        { ...bars, name: words.out, side: -1, color: palette.soft, ink: palette.quiet, of: (month: MonthAnswer) => month.total.amount_out },
+      ].map(({ side, color, ink, of, ...series }) => {
+        const tallest = Math.max(...months.map(of));
+        const named = months.findIndex((month) => of(month) === tallest);
+        return {
+          ...series,
+          data: months.map((month, index) => ({
+            value: (side * of(month)) / scale,
+            itemStyle: {
+              color: month.month === chosen ? color : faded(color),
+              borderRadius: side > 0 ? [3, 3, 0, 0] : [0, 0, 3, 3],
+            },
+            label: {
+              show: index === named,
+              formatter: series.name,
+              position: side > 0 ? "top" : "bottom",
+              color: ink,
+              fontSize: 11,
+              fontWeight: 600,
+            },
+          })),
+        };
+      }),
     }),
     [months, chosen, currency, scale],
   );
@@ -152,15 +167,10 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
   );
 }
 
-function series(name: string, data: number[], color: string, ink: string) {
-  return { type: "bar", name, data, ink, color, barMaxWidth: 22, barGap: "12%", itemStyle: { borderRadius: [3, 3, 0, 0] } };
-}
+const bars = { type: "bar", stack: "month", barMaxWidth: 28, barCategoryGap: "35%" };
 
-/** Return the month whose bar carries the name: the tallest one of its kind. */
-function labelled(months: readonly MonthAnswer[], name: string): number {
-  const values = months.map(({ total }) => (name === words.in ? total.amount_in : total.amount_out));
-  return values.indexOf(Math.max(...values));
-}
+/** Return a colour of a token, as `rgb(…)`, thinner. */
+const faded = (color: string): string => color.replace(/^rgb\((.*)\)$/, "rgba($1, 0.5)");
 
 function Month({ wallet, month }: { wallet: Wallet; month: MonthAnswer }) {
   const { currency } = wallet;

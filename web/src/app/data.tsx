@@ -30,21 +30,23 @@ export function useWallets() {
 }
 
 /** Return the wallet that is looked at: the one in the address, else the default one. */
-export function useWallet(): { wallet: Wallet | undefined; wallets: Wallet[]; failed: unknown } {
+export function useWallet() {
   const [query] = useAddressQuery();
   const profile = useProfile();
-  const { data, error } = useWallets();
-  const wallets = data ?? [];
+  const { data, error, refetch } = useWallets();
+  const wallets: Wallet[] = data ?? [];
+  const retry = () => void Promise.all([refetch(), profile.refetch()]);
   const currency = query.currency ?? profile.data?.default_currency;
   const wallet = wallets.find((each) => each.currency === currency) ?? (profile.data && wallets[0]);
-  return { wallet, wallets, failed: error ?? profile.error };
+  return { wallet, wallets, failed: error ?? profile.error, retry };
 }
 
-export function useRecentLines() {
+/** Return the last lines: of all wallets, or of one that would be lost among those of another. */
+export function useRecentLines(walletId?: string) {
+  const query = { limit: RECENT_LINES, ...(walletId ? { wallet_id: walletId } : {}) };
   return useQuery({
-    queryKey: ["transactions", "recent"],
-    queryFn: async () =>
-      (await asked(api.GET("/transactions", { params: { query: { limit: RECENT_LINES } } }))).items,
+    queryKey: walletId ? ["transactions", "recent", walletId] : ["transactions", "recent"],
+    queryFn: async () => (await asked(api.GET("/transactions", { params: { query } }))).items,
     staleTime: 30_000,
   });
 }
@@ -89,11 +91,28 @@ function takeBalance(client: QueryClient, balance: Balance): void {
   );
 }
 
+const FRESH_MS = 2_000;
+const fresh = new Map<string, number>();
+
+/** Whether a line has come only now, and so slides in. */
+export const isFresh = (line: Transaction): boolean => Date.now() - (fresh.get(line.id) ?? 0) < FRESH_MS;
+
 function takeLine(client: QueryClient, line: Transaction): void {
-  client.setQueryData<Transaction[]>(["transactions", "recent"], (lines) => {
+  fresh.set(line.id, Date.now());
+  const holds = ({ queryKey }: { queryKey: readonly unknown[] }) =>
+    queryKey[1] === "recent" && (queryKey[2] === undefined || queryKey[2] === line.wallet_id);
+  client.setQueriesData<Transaction[]>({ queryKey: ["transactions"], predicate: holds }, (lines) => {
     if (!lines || lines.some((each) => each.id === line.id && each.wallet_id === line.wallet_id)) return lines;
     return [line, ...lines].slice(0, RECENT_LINES);
   });
+}
+
+/** What was asked before an entry came may be answered without it: then it is asked again. */
+function askAgain(client: QueryClient): void {
+  const underWay = { fetchStatus: "fetching" as const };
+  for (const queryKey of [["wallets"], ["transactions", "recent"]]) {
+    if (client.isFetching({ queryKey }) > 0) void client.invalidateQueries({ queryKey, ...underWay });
+  }
 }
 
 function announce(line: Transaction): void {
@@ -126,6 +145,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       state: setState,
       ready: (balances) => balances.forEach((balance) => takeBalance(client, balance)),
       entry: ({ balance, transaction }: Entry) => {
+        askAgain(client);
         takeBalance(client, balance);
         if (transaction) {
           takeLine(client, transaction);

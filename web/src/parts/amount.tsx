@@ -1,4 +1,4 @@
-import { decimalPoint, exponentOf } from "./money";
+import { digitsOf, exponentOf } from "./money";
 import { Field } from "./ui";
 
 interface AmountProps {
@@ -34,7 +34,11 @@ export function AmountField({ label, currency, value, hint, wrong, onChange }: A
   );
 }
 
-export function exampleOf(currency: string): string {
+/** Return nothing of a currency, as it is written here. */
+export const exampleOf = (currency: string): string => digitsOf(0, currency);
+
+/** Return an amount of a currency that somebody might type. */
+export function sampleOf(currency: string): string {
   const digits = exponentOf(currency);
-  return digits ? `0${decimalPoint}${"0".repeat(digits)}` : "0";
+  return digitsOf(digits ? 125 * 10 ** (digits - 1) : 1_250, currency);
 }

@@ -65,10 +65,12 @@ interface MoneyProps {
 
 export function Money({ amount, currency, signed = false, bare = false }: MoneyProps) {
   const incoming = signed && amount > 0;
+  const digits = digitsOf(amount, currency);
+  const classes = ["money", incoming && "incoming", digits.length > 11 && "long"].filter(Boolean).join(" ");
   return (
-    <span className={incoming ? "money incoming" : "money"}>
+    <span className={classes}>
       {signOf(amount, signed)}
-      {digitsOf(amount, currency)}
+      {digits}
       {!bare && <span className="currency">{currency}</span>}
     </span>
   );
@@ -110,32 +112,51 @@ export function LiveMoney({ amount, currency }: { amount: number; currency: stri
 }
 
 const parts = new Intl.NumberFormat(navigator.languages as string[]).formatToParts(12345.6);
-const POINT = parts.find((part) => part.type === "decimal")?.value ?? ".";
 
 /** The separator of decimals in the reader's writing. */
-export const decimalPoint = POINT;
+export const decimalPoint = parts.find((part) => part.type === "decimal")?.value ?? ".";
+
+/** Write every digit as 0 to 9, whatever script it was typed in: ٣ and ３ are 3. */
+function plainDigits(text: string): string {
+  return text.normalize("NFKC").replace(/\p{Nd}/gu, (digit) => {
+    // The ten digits of a script stand one behind the other, beginning with its zero.
+    let zero = digit.codePointAt(0) ?? 0;
+    const value = zero;
+    while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
+    return String(value - zero);
+  });
+}
+
+/** Return the number before the decimals, or null if it is not grouped as anybody writes it. */
+function wholeOf(text: string): string | null {
+  const [first = "", ...groups] = text.split(/[.,\u066c]/);
+  if (groups.length > 0 && !/^[1-9]\d{0,2}$/.test(first)) return null;
+  // The last group has three digits everywhere, those before it two in India.
+  const sound = groups.every(({ length }, at) => length === 3 || (length === 2 && at < groups.length - 1));
+  return sound ? first + groups.join("") : null;
+}
 
 /**
- * Return what was typed as minor units, or null if it is no amount of this currency. Both
- * separators are understood where they can mean one thing only; what could mean two is refused.
+ * Return what was typed as minor units, or null if it is no amount of this currency. Every
+ * separator is understood where it can mean one thing only; what could mean two is refused.
  */
 export function parseAmount(text: string, currency: string): number | null {
   const digits = exponentOf(currency);
-  const plain = text.trim().replace(/[\s'\u2019\u00a0\u202f]/g, "");
-  const other = POINT === "," ? "." : ",";
-  if (!/^[0-9.,]+$/.test(plain)) return null;
-  let [whole, fraction, ...rest] = plain.split(POINT) as [string, string?, ...string[]];
-  if (fraction === undefined && plain.split(other).length === 2) {
-    // One foreign separator is a decimal point, unless three digits follow it: 1,234 may be both.
-    const [left, right] = plain.split(other) as [string, string];
-    if (right.length !== 3) [whole, fraction] = [left, right];
-    else if (!/^\d{1,3}$/.test(left) || left === "0") return null;
+  const plain = plainDigits(text.trim()).replace(/[\s'\u2019\u00a0\u202f]/g, "");
+  if (!/^[\d.,\u066b\u066c]*\d[\d.,\u066b\u066c]*$/.test(plain)) return null;
+  // The reader's own point, and the Arabic one, which is never anything else.
+  let at = Math.max(plain.indexOf(decimalPoint), plain.indexOf("\u066b"));
+  const foreign = plain.match(/[.,]/g) ?? [];
+  if (at < 0 && foreign.length === 1) {
+    const mark = plain.search(/[.,]/);
+    const behind = plain.length - mark - 1;
+    // A single foreign separator is a point, unless three digits follow it: 1,234 may be both.
+    if (behind !== 3) at = mark;
+    else if (decimalPoint === "\u066b") return null;
   }
-  if (rest.length > 0 || (fraction ?? "").length > digits) return null;
-  if (!/^\d*$/.test(fraction ?? "")) return null;
-  const grouped = whole.split(other);
-  if (grouped.length > 1 && !grouped.slice(1).every((group) => /^\d{3}$/.test(group))) return null;
-  const joined = grouped.join("") || "0";
-  const amount = Number(joined + (fraction ?? "").padEnd(digits, "0"));
+  const fraction = at < 0 ? "" : plain.slice(at + 1);
+  const whole = wholeOf(at < 0 ? plain : plain.slice(0, at));
+  if (whole === null || !/^\d*$/.test(fraction) || fraction.length > digits) return null;
+  const amount = Number(`${whole}${fraction.padEnd(digits, "0")}`);
   return Number.isSafeInteger(amount) && amount >= 1 && amount <= 1e15 ? amount : null;
 }

@@ -40,18 +40,21 @@ export function PasswordField({ label = common.password, value, isNew, hint, wro
 
 interface CodeProps {
   value: string;
+  /** Whether only the authenticator's digits will do, and no recovery code. */
+  digitsOnly?: boolean;
   wrong?: string | undefined;
   onChange: (value: string) => void;
 }
 
-export function CodeField({ value, wrong, onChange }: CodeProps) {
+export function CodeField({ value, digitsOnly, wrong, onChange }: CodeProps) {
   return (
-    <Field label={common.code} hint={common.codeHint} wrong={wrong}>
+    <Field label={common.code} hint={digitsOnly ? common.codeDigits : common.codeHint} wrong={wrong}>
       {(attributes) => (
         <input
           {...attributes}
           className="input code-input"
           autoComplete="one-time-code"
+          inputMode={digitsOnly ? "numeric" : "text"}
           autoCapitalize="none"
           spellCheck={false}
           autoFocus

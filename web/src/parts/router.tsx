@@ -29,13 +29,22 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
+/** What the browser keeps with a place that was reached from another one of this page. */
+const WITHIN = { within: true };
+
 /** Go somewhere; with `replace` the place that is left is not come back to. */
 export function navigate(path: string, options: { replace?: boolean } = {}): void {
   const address = addressOf(path);
-  if (options.replace) history.replaceState(null, "", address);
-  else history.pushState(null, "", address);
+  if (options.replace) history.replaceState(history.state, "", address);
+  else history.pushState(WITHIN, "", address);
   if (!options.replace) window.scrollTo(0, 0);
   told();
+}
+
+/** Go back to where this place was reached from, or to `path` if it was opened by itself. */
+export function goBack(path: string): void {
+  if ((history.state as { within?: boolean } | null)?.within) history.back();
+  else navigate(path, { replace: true });
 }
 
 /** Return the path below the page, always beginning with a slash. */
@@ -58,7 +67,7 @@ export function useQuery(): [Query, (changes: Record<string, string | null>) => 
       else next.set(name, value);
     }
     const rest = next.toString();
-    history.replaceState(null, "", `${location.pathname}${rest ? `?${rest}` : ""}`);
+    history.replaceState(history.state, "", `${location.pathname}${rest ? `?${rest}` : ""}`);
     told();
   }, []);
   return [query, change];

@@ -14,6 +14,9 @@ const monthLong = new Intl.DateTimeFormat(languages, { month: "long", year: "num
 const relative = new Intl.RelativeTimeFormat(languages, { numeric: "auto", style: "short" });
 const dayWords = new Intl.RelativeTimeFormat(languages, { numeric: "auto" });
 
+/** The language that times are written in, which need not be that of the page. */
+export const timeLanguage = exact.resolvedOptions().locale;
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 let now = Date.now();
@@ -71,7 +74,7 @@ export function When({ time, clockOnly = false }: { time: string | number; clock
   const at = useNow();
   const iso = new Date(time).toISOString();
   return (
-    <time dateTime={iso} title={exactText(time)}>
+    <time dateTime={iso} lang={timeLanguage} title={exactText(time)}>
       {clockOnly ? clockText(time) : relativeText(time, Math.max(at, Date.now()))}
     </time>
   );

@@ -1,5 +1,5 @@
 // The small parts that every view is put together from.
-import { useEffect, useId, useRef, useState, type ButtonHTMLAttributes, type ReactNode } from "react";
+import { useEffect, useId, useLayoutEffect, useRef, useState, type ButtonHTMLAttributes, type ReactNode } from "react";
 import { Problem } from "../api/client";
 import { common, problemText } from "../text/common";
 import { Icon, type IconName } from "./icons";
@@ -88,11 +88,21 @@ export function Avatar({ name, seed, size }: { name: string; seed: string; size?
   );
 }
 
+/** Copy a text, and return whether that worked: browsers may not allow it, and only over https. */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A long id, short, with a way to copy all of it. */
 export function Identifier({ id, whole = false }: { id: string; whole?: boolean }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(id).catch(() => undefined);
+    if (!(await copyText(id))) return;
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
@@ -133,7 +143,10 @@ export function ProblemNote({ problem }: { problem: unknown }) {
 }
 
 export function textOf(problem: unknown): string {
-  if (problem instanceof Problem) return problemText(problem.code, problem.detail, problem.facts);
+  if (problem instanceof Problem) {
+    const said = problemText(problem.code, problem.detail, problem.facts);
+    return problem.status === 429 && problem.retryAfterS > 0 ? `${said} ${common.waitFor(problem.retryAfterS)}` : said;
+  }
   return problem instanceof Error ? problem.message : String(problem);
 }
 
@@ -179,7 +192,8 @@ interface DialogProps {
 export function Dialog({ title, side = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // Before it leaves the document: only then does the browser give the focus back to what opened it.
+  useLayoutEffect(() => {
     const opened = dialog.current;
     if (opened && !opened.open) opened.showModal();
     return () => opened?.close();
@@ -268,7 +282,7 @@ export function Toasts() {
   );
 }
 
-/** Set the title of the window, and put the reader at the beginning of a new view. */
+/** Set the title of the window. */
 export function useTitle(title: string, page: string): void {
   useEffect(() => {
     document.title = title ? `${title} · ${page}` : page;

@@ -1,8 +1,12 @@
 // What /app says.
-import { counted } from "./common";
+import { counted, numberText } from "./common";
+
+/** End a sentence, unless it ends with a name's own full stop. */
+const ended = (text: string): string => (text.endsWith(".") ? text : `${text}.`);
 
 export const app = {
   name: "Wallet",
+  stale: "What you see may be older than that. Nothing is lost: it goes on by itself once the connection is back.",
   nav: { home: "Home", history: "History", spending: "Spending", settings: "Settings" },
   entrance: {
     logInTitle: "Log in to your wallet",
@@ -27,7 +31,9 @@ export const app = {
     resetDone: "Your password is changed, and all sessions have ended. Log in with the new one.",
     backToLogIn: "Back to log-in",
     ended: "Your session has ended. Log in again to go on where you were.",
-    promise: "Every movement is booked twice, sealed once, and yours to prove.",
+    insecureTitle: "This address is not secure",
+    insecure:
+      "Browsers keep nobody logged in without https, except on localhost. Ask whoever runs this for the address that begins with https.",
   },
   home: {
     title: "Home",
@@ -77,7 +83,7 @@ export const app = {
     bookedWords: "In one step on both sides, or not at all.",
     sealed: "Sealed",
     sealedWords: (position: number, size: number) =>
-      `Entry ${position.toLocaleString()} of ${size.toLocaleString()} in the log that nobody can rewrite unseen.`,
+      `Entry ${numberText(position)} of ${numberText(size)} in the log that nobody can rewrite unseen.`,
     sealing: "Being sealed …",
     receipt: "Download receipt",
     check: "Check a receipt",
@@ -97,7 +103,7 @@ export const app = {
     remains: (amount: string) => `${amount} will remain`,
     available: (amount: string) => `${amount} available`,
     tooMuch: (amount: string) => `That is more than the ${amount} you have.`,
-    notAmount: (example: string) => `Enter an amount such as ${example}.`,
+    notAmount: (currency: string, example: string) => `That is no amount of ${currency}. Write it like ${example}.`,
     review: "Continue",
     confirmTitle: "Check before it goes",
     confirmWords: "It arrives at once and cannot be taken back.",
@@ -106,21 +112,28 @@ export const app = {
     stillTrying: "No answer yet. Trying again: the money moves once, however often it is sent.",
     change: "Change",
     doneTitle: "Sent",
-    doneWords: (amount: string, who: string) => `${amount} is with ${who}.`,
+    doneWords: (amount: string, who: string) => ended(`${amount} is with ${who}`),
     another: "Send another",
     home: "Back to the balance",
     unknownTitle: "We do not know yet whether it was sent",
     unknownWords:
-      "The connection broke before the answer came. Trying again is safe: it moves once, or tells you that it has.",
+      "The connection broke before the answer came. Finding out is safe: the money moves once, however often you ask.",
+    pendingHow: "Finding out is safe: if it was sent, you are told so; if not, it goes now, once.",
+    lookInHistory: "Look in the history",
+    notSent: "It was not sent",
+    notKnown: "not known just now",
+    busy: "The service is busy and has done nothing yet. It goes on by itself.",
+    frozen: "This wallet is frozen: nothing can be sent from it. Ask the support why.",
+    changeWho: "Change: choose somebody else",
     findOut: "Find out",
     scan: "Scan a code",
     scanWords: "Hold the other person's code into the picture.",
+    scanForeign: "This is not a code of this wallet. Ask for the one under Receive.",
     scanDenied: "The camera cannot be used. Allow it in the browser, or type the handle.",
     pendingTitle: "A payment was under way",
     pendingWords: (amount: string, who: string) =>
-      `${amount} to ${who}. The page was left before the answer came.`,
-    discard: "Forget it",
-    discardWords: "Not sent: nothing was found under its key yet.",
+      `${ended(`${amount} to ${who}`)} The page was left before the answer came.`,
+    discard: "Do not try again",
     balanceAfter: "Balance after",
   },
   add: {
@@ -133,10 +146,16 @@ export const app = {
     doneWords: (amount: string) => `${amount} is in your wallet.`,
     pending: "Your payment source has not decided yet. The money appears as soon as it has.",
     home: "Back to the balance",
+    notAdded: "Nothing was added",
+    stillTrying: "No answer yet. Trying again: you are charged once, however often it is sent.",
+    unknownTitle: "We do not know yet whether it was added",
+    unknownWords: (amount: string) =>
+      `The connection broke before the answer about ${amount} came. Finding out is safe: you are charged once, however often you ask.`,
   },
   receive: {
     title: "Receive money",
     words: "Who scans this can send you money. It holds your handle and nothing else.",
+    local: "On localhost it leads a phone nowhere: that needs an address of this service that begins with https.",
     noHandle: "Choose a handle first: your code leads to it.",
     choose: "Choose a handle",
     link: "Link",
@@ -160,6 +179,9 @@ export const app = {
     min: "At least",
     max: "At most",
     filters: "Filters",
+    filtersOf: (count: number) => `Filters (${count})`,
+    notAmount: "That is no amount, so it does not count.",
+    countOne: "1 movement",
     clear: "Clear filters",
     statement: "Statement",
     emptyTitle: "Nothing found",
@@ -181,7 +203,7 @@ export const app = {
   },
   spending: {
     title: "Spending",
-    months: (currency: string) => `Money in and out by month, ${currency}`,
+    months: (currency: string) => `Money in and out by month${currency && `, ${currency}`}`,
     in: "In",
     out: "Out",
     month: "Month",
@@ -199,7 +221,8 @@ export const app = {
     title: "Settings",
     profile: "Profile",
     handle: "Handle",
-    noHandle: "none",
+    noHandle: "No handle",
+    frozen: { send: "Cannot send", receive: "Cannot receive", both: "Frozen" } as Record<string, string>,
     verified: "Confirmed",
     unverified: "Not confirmed",
     security: "Security",

@@ -3,9 +3,10 @@ import { moneyText } from "../parts/money";
 
 const plural = new Intl.PluralRules("en");
 
+export const numberText = (count: number): string => new Intl.NumberFormat(navigator.languages as string[]).format(count);
+
 export function counted(count: number, one: string, many: string): string {
-  const shown = new Intl.NumberFormat(navigator.languages as string[]).format(count);
-  return `${shown} ${plural.select(count) === "one" ? one : many}`;
+  return `${numberText(count)} ${plural.select(count) === "one" ? one : many}`;
 }
 
 export const common = {
@@ -30,6 +31,7 @@ export const common = {
   showPassword: "Show password",
   hidePassword: "Hide password",
   code: "Code",
+  codeDigits: "Six digits from your authenticator app.",
   codeHint: "Six digits from your authenticator app, or a recovery code.",
   logIn: "Log in",
   table: "As a table",
@@ -37,6 +39,7 @@ export const common = {
   connecting: "Connecting",
   staleSince: (when: string) => `Not live since ${when}`,
   now: "just now",
+  waitFor: (seconds: number) => `It goes on in ${counted(Math.ceil(seconds), "second", "seconds")}.`,
 };
 
 /** What happened, what was not lost, and what to do: by the problem's code. */
@@ -63,6 +66,16 @@ export const problems: Readonly<Record<string, string>> = {
   "recipient-not-found": "Nobody was found. Check the handle or address; only verified addresses are found.",
   "recipient-has-no-wallet": "This person has no wallet in that currency.",
   "self-transfer": "That is you. Money can only be sent to others.",
+  "csrf-token-wrong": "Somebody has logged in or out in another window since. Nothing was done: reload this page.",
+  "outcome-unknown": "The service does not know yet whether it was done. Try again: it is done once, however often you ask.",
+  "deadline-exceeded": "The service was too busy to begin in time. Nothing was done: try again in a moment.",
+  "not-ready": "The service is starting. Nothing was done: try again in a moment.",
+  "unreadable": "Something between here and the service answered in its place. Try again in a moment.",
+  "session-revoked": "Your session has ended. Log in again to go on where you were.",
+  "wallet-not-found": "You have no wallet in this currency.",
+  "unknown-currency": "There is no currency of this name. Take its three letters, such as EUR.",
+  "transaction-not-found": "There is no such movement in your wallets.",
+  "period-invalid": "A period begins before it ends, and no later than now.",
   "wallet-frozen": "The wallet is frozen, so this money cannot move. Ask the support why.",
   "wallet-closed": "The wallet is closed.",
   "wallet-not-empty": "Your wallets must be empty first.",
@@ -94,6 +107,9 @@ export function problemText(code: string, detail: string, facts: Readonly<Record
   if (code === "validation-failed" && Array.isArray(facts.errors)) {
     const first = facts.errors[0] as { field?: string; message?: string } | undefined;
     return first ? `${first.field ?? ""}: ${first.message ?? ""}` : detail;
+  }
+  if (code === "wallet-frozen" && facts.direction === "receive") {
+    return "The wallet it would go to is frozen and takes no money just now.";
   }
   return problems[code] ?? (detail ? `${detail}.`.replace(/\.\.$/, ".") : problems["internal-error"] ?? "");
 }

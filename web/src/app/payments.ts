@@ -1,0 +1,137 @@
+// What somebody is about to send, and what was sent without an answer: kept in this tab through a
+// reload, for the person it belongs to and for nobody who logs in after them.
+import { useEffect, useState } from "react";
+import { api, asked, isUnknown, newKey, untilDefinite, Unreachable, type Problem, type Schemas } from "../api/client";
+import { useSession } from "../api/session";
+import type { Party } from "./data";
+
+export type Transfer = Schemas["TransferAnswer"];
+
+/** A payment that is ready to go; whoever repeats it with its key pays once. */
+export interface Payment {
+  key: string;
+  party: Party;
+  body: Schemas["TransferBody"];
+}
+
+/** What has been typed so far. */
+export interface Draft {
+  party: Party;
+  text: string;
+  note: string;
+  currency: string;
+  /** There once it has been looked over: from then on it keeps its key. */
+  payment: Payment | null;
+}
+
+export interface AddedMoney {
+  key: string;
+  body: { amount: number; currency: string };
+}
+
+const DRAFT = "wallet-draft";
+const PENDING = "wallet-pending-payment";
+const ADDING = "wallet-pending-money";
+
+interface Kept {
+  owner: string;
+  value: unknown;
+}
+
+// What is known in this page; the tab's storage is for the next one.
+const known = new Map<string, Kept | null>();
+const listeners = new Set<(name: string) => void>();
+
+function kept<T>(name: string, owner: string): T | null {
+  if (!known.has(name)) {
+    try {
+      known.set(name, JSON.parse(sessionStorage.getItem(name) ?? "null") as Kept | null);
+    } catch {
+      known.set(name, null);
+    }
+  }
+  const found = known.get(name);
+  return found?.owner === owner ? (found.value as T) : null;
+}
+
+function keep(name: string, owner: string, value: unknown): void {
+  known.set(name, value ? { owner, value } : null);
+  listeners.forEach((listener) => listener(name));
+  try {
+    if (value) sessionStorage.setItem(name, JSON.stringify({ owner, value }));
+    else sessionStorage.removeItem(name);
+  } catch {
+    // A browser that keeps nothing: then a reload forgets, and nothing else is lost.
+  }
+}
+
+/** Return something that outlives a reload, and how to keep another one in its place. */
+function useKept<T>(name: string): [T | null, (value: T | null) => void] {
+  const owner = useSession().user.id;
+  const [value, setValue] = useState(() => kept<T>(name, owner));
+  useEffect(() => {
+    // A payment goes on while one looks at something else, and is answered there.
+    const changed = (which: string) => which === name && setValue(kept<T>(name, owner));
+    listeners.add(changed);
+    return () => void listeners.delete(changed);
+  }, [name, owner]);
+  return [value, (next) => keep(name, owner, next)];
+}
+
+export const useDraft = () => useKept<Draft>(DRAFT);
+
+/** Return the payment whose answer never came, even after a reload: its key makes it safe. */
+export const usePendingPayment = () => useKept<Payment>(PENDING);
+export const usePendingMoney = () => useKept<AddedMoney>(ADDING);
+
+export const paymentOf = (party: Party, amount: number, currency: string, note: string): Payment => ({
+  key: newKey(),
+  party,
+  body: { to_user_id: party.user_id, amount, currency, note: note.trim() || null, dry_run: false },
+});
+
+interface Repeated<T> {
+  /** Repeats one and the same request. */
+  attempt: () => Promise<T>;
+  /** Called before the first attempt with true, and with false once the answer is definite. */
+  remember: (pending: boolean) => void;
+  /** Whether it was sent before, and nobody knows what has become of it. */
+  inDoubt: boolean;
+  onDone: (done: T) => void;
+  /** It was not done, for good: the key has been used up. */
+  onRefused: () => void;
+}
+
+/** Repeat a request that moves money until its answer is definite. */
+export function useRepeated<T>({ attempt, remember, inDoubt, onDone, onRefused }: Repeated<T>) {
+  const [busy, setBusy] = useState(false);
+  const [waits, setWaits] = useState<Problem | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const send = async () => {
+    if (busy) return;
+    const doubt = isUnknown(problem) ? problem : inDoubt ? new Unreachable() : null;
+    setBusy(true);
+    setProblem(null);
+    remember(true);
+    try {
+      const done = await untilDefinite(attempt, setWaits, doubt);
+      remember(false);
+      onDone(done);
+    } catch (error) {
+      setProblem(error as Problem);
+      if (isUnknown(error)) return;
+      remember(false);
+      onRefused();
+    } finally {
+      setBusy(false);
+      setWaits(null);
+    }
+  };
+  return { busy, waits, problem, send };
+}
+
+export const sendPayment = async ({ key, body }: Payment): Promise<Transfer> =>
+  (await asked(api.POST("/wallets/transfer", { body, params: { header: { "Idempotency-Key": key } } }))) as Transfer;
+
+export const addMoney = ({ key, body }: AddedMoney) =>
+  asked(api.POST("/wallets/topup", { body, params: { header: { "Idempotency-Key": key } } }));
