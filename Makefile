@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; break; fi; done)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-slow check check-slow format lint types imports lock clean assets openapi examples openapi-lint openapi-diff postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks demo screenshots
+.PHONY: help run phone test test-slow check check-slow format lint types imports lock clean assets openapi examples openapi-lint openapi-diff postman show-postman show-swagger bench bench-quick bench-growth bench-memory bench-live show-live show-statement profile show-webhooks demo screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,6 +55,9 @@ show-sdk-python: $(VENV)/.installed-dev sdk-python ## A month of a small shop wi
 
 run: $(VENV)/.installed $(ASSETS) ## Serve the wallet on http://localhost:4000 with an embedded PostgreSQL
 	@exec $(BIN)/wallet serve
+
+phone: $(VENV)/.installed $(ASSETS) ## The same for phones on your network, by https with a certificate made here
+	@exec $(BIN)/wallet serve --phone
 
 test: $(VENV)/.installed-dev $(ASSETS) ## Run the suite with coverage (on a real, embedded PostgreSQL)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from wallet import bootstrap
 from wallet.settings import PREFIX, Settings, SettingsUnsafe
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only for whoever asks for phones
+
 app = typer.Typer(
     name="wallet",
     help="The wallet service: serve it, migrate its database, verify its books.",
@@ -52,9 +54,14 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="The port.")] = None,
+    phone: Annotated[
+        bool, typer.Option(help="Serve the whole network by https, with a certificate made here.")
+    ] = False,
 ) -> None:
     """Start the database if it is the embedded one, migrate it, and serve until told to stop."""
-    given = {"workers": workers, "host": host, "port": port}
+    given: dict[str, Any] = {"workers": workers, "host": host, "port": port}
+    if phone:
+        given |= {"host": host or EVERYWHERE, "tls_own_certificate": True}
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
     try:
         bootstrap.serve(settings, say=typer.echo)

@@ -93,6 +93,16 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="Where people reach the service, for links in mails; by default localhost."
     )
+    tls_certificate_file: Path | None = Field(
+        None, description="PEM of the certificate to serve https with, those it hangs on after it."
+    )
+    tls_key_file: Path | None = Field(
+        None, description="PEM of its private key, without a passphrase."
+    )
+    tls_own_certificate: bool = Field(
+        False,
+        description="Serve https with a certificate made here, for phones; not in production.",
+    )
     workers: int = Field(1, ge=1, le=64, description="How many processes serve requests.")
 
     database_url: SecretStr | None = Field(
@@ -320,9 +330,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _local_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _reached_locally(cls, values: dict[str, Any]) -> dict[str, Any]:
         if not values.get("public_url"):
-            return {**values, "public_url": f"http://localhost:{values.get('port', DEFAULT_PORT)}"}
+            return {**values, "public_url": _local_url(values.get("port", DEFAULT_PORT))}
         return values
 
     @property
@@ -342,8 +352,22 @@ class Settings(BaseSettings):
         """Whether webhooks may go to this machine."""
         return not self.production if self.webhook_loopback is None else self.webhook_loopback
 
+    @property
+    def public_url_is_local(self) -> bool:
+        """Whether nobody has said where people reach the service."""
+        return self.public_url == _local_url(self.port)
+
     def check(self) -> None:
-        """Raise `SettingsUnsafe` if this is production and something is not fit for it."""
+        """Raise `SettingsUnsafe` if something contradicts itself or is not fit for production."""
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise SettingsUnsafe(
+                "WALLET_TLS_CERTIFICATE_FILE and WALLET_TLS_KEY_FILE belong together: set both."
+            )
+        if self.tls_own_certificate and self.tls_certificate_file is not None:
+            raise SettingsUnsafe(
+                "WALLET_TLS_OWN_CERTIFICATE makes a certificate, and WALLET_TLS_CERTIFICATE_FILE "
+                "names one: set one of them."
+            )
         unsafe = list(self._unsafe()) if self.production else []
         if unsafe:
             raise SettingsUnsafe("Not fit for production: " + " ".join(unsafe))
@@ -364,6 +388,9 @@ class Settings(BaseSettings):
             "WALLET_PUBLIC_URL must begin with https://.": not self.public_url.startswith(
                 "https://"
             ),
+            "WALLET_TLS_OWN_CERTIFICATE must not be set: nobody has signed it.": (
+                self.tls_own_certificate
+            ),
             "WALLET_SMTP_URL must be set.": not _secret(self.smtp_url),
             "WALLET_MAIL_FROM must be an address of yours.": "@localhost" in self.mail_from,
             "WALLET_PASSWORD_LENGTH_MIN must be at least 15.": self.password_length_min < 15,
@@ -374,6 +401,10 @@ class Settings(BaseSettings):
             ),
         }
         return [text for text, failed in checks.items() if failed]
+
+
+def _local_url(port: object) -> str:
+    return f"http://localhost:{port}"
 
 
 def _readable(value: SecretStr | None, schemes: Sequence[str]) -> SecretStr | None:

@@ -135,6 +135,20 @@ async def test_browsers_are_told_to_insist_on_https(options: EdgeOptions) -> Non
     assert response.headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://wallet.example",
+        "https://localhost:4000",
+        "https://192.168.1.7:4000",
+        "https://[fd00::7]:4000",
+    ],
+)
+async def test_nothing_is_said_of_https_where_it_would_bind_other_services(url: str) -> None:
+    response = await Bench(EdgeOptions(public_url=url)).call("GET", "/api/people/7")
+    assert "strict-transport-security" not in response.headers
+
+
 async def test_a_body_within_the_limit_passes() -> None:
     response = await Bench().call("POST", "/api/people/7/body", content=b"x" * 65_536)
     assert response.json() == {"size": 65_536}

@@ -32,6 +32,8 @@ Log = Callable[..., object]
 Observe = Callable[[str, str, int, float], object]
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("wallet_request_id", default=None)
+_OF_THIS_MACHINE = re.compile(r"localhost|[0-9.]+|.*:.*")
+"""Loopback's name and addresses of either kind, as `urlsplit` tells them."""
 REQUEST_ID_PATTERN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "(unmatched)"
@@ -91,8 +93,15 @@ class EdgeOptions:
 
     @property
     def https(self) -> bool:
-        """Tell whether browsers may be told to insist on https."""
-        return self.production or self.public_url.startswith("https://")
+        """Tell whether browsers may be told to insist on https.
+
+        Not for this machine's own names: whatever else somebody serves at localhost would have to
+        follow, and an address without a name cannot insist on anything (RFC 6797, 8.1.1).
+        """
+        address = urlsplit(self.public_url)
+        return self.production or (
+            address.scheme == "https" and not _OF_THIS_MACHINE.fullmatch(address.hostname or "")
+        )
 
 
 def current_request_id() -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from wallet.bootstrap.listener import banner, tls_files, with_public_url
 from wallet.bootstrap.people import second_factor_keys, signing_keys
 from wallet.bootstrap.webhooks import secret_box
 from wallet.infrastructure.embedded_postgres import (
@@ -24,6 +25,7 @@ from wallet.infrastructure.postgres.migrations import MigrationFailed, migrate_u
 from wallet.infrastructure.security.keys import SecretInvalid, SigningKeyInvalid
 from wallet.infrastructure.security.secret_box import EncryptionKeyInvalid
 from wallet.infrastructure.telemetry import prepare_metrics_directory
+from wallet.infrastructure.tls_certificate import CertificateInvalid, TlsFiles
 from wallet.infrastructure.web_server import AddressInUse, Serving, unwind_on_termination
 from wallet.infrastructure.web_server import serve as serve_web
 from wallet.settings import Settings
@@ -51,6 +53,10 @@ class DatabaseAddresses:
     service_url: str
     owner_url: str
     embedded: bool
+
+    def told(self) -> str:
+        """Say in words which database this is."""
+        return "embedded PostgreSQL" if self.embedded else "PostgreSQL of WALLET_DATABASE_URL"
 
     @property
     def service_role(self) -> str | None:
@@ -108,8 +114,10 @@ def serve(settings: Settings, *, say: Say) -> None:
     """Start the database, migrate, serve until told to stop; raise `StartFailed`."""
     unwind_on_termination()
     directory = data_directory(settings)
+    settings = with_public_url(settings)
     try:
         _check_keys(settings, directory)
+        tls = _tls_files(settings, directory)
         with database(settings) as addresses, _metrics_directory():
             asyncio.run(_prepare(settings, addresses))
             if settings.production and addresses.service_role is None:
@@ -122,8 +130,12 @@ def serve(settings: Settings, *, say: Say) -> None:
                 settings.host,
                 settings.port,
                 settings.workers,
+                tls,
             )
-            if not serve_web(serving, lambda: say(_banner(settings, addresses))):
+            kind = (
+                "embedded PostgreSQL" if addresses.embedded else "PostgreSQL of WALLET_DATABASE_URL"
+            )
+            if not serve_web(serving, lambda: say(banner(settings, tls, kind))):
                 raise StartFailed("The service did not come up; the log above says why.")
     except (MigrationFailed, NotDurable, AddressInUse) as error:
         raise StartFailed(str(error)) from error
@@ -140,6 +152,13 @@ def _check_keys(settings: Settings, directory: Path) -> None:
         second_factor_keys(settings, directory)
         secret_box(settings, directory)
     except (SigningKeyInvalid, SecretInvalid, EncryptionKeyInvalid, OSError) as error:
+        raise StartFailed(str(error)) from error
+
+
+def _tls_files(settings: Settings, directory: Path) -> TlsFiles | None:
+    try:
+        return tls_files(settings, directory)
+    except (CertificateInvalid, OSError) as error:
         raise StartFailed(str(error)) from error
 
 
@@ -167,18 +186,3 @@ def _metrics_directory() -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _banner(settings: Settings, addresses: DatabaseAddresses) -> str:
-    url = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}:{settings.port}"
-    where = "embedded PostgreSQL" if addresses.embedded else "PostgreSQL of WALLET_DATABASE_URL"
-    lines = [
-        "",
-        f"  Wallet is serving on {url}  ({settings.environment.value}, {where})",
-        f"  Try it:     {url}/docs",
-        f"  Reference:  {url}/redoc",
-    ]
-    if not settings.production:
-        lines.append(f"  Mails:      {url}/dev/mail")
-    lines += ["  Next step:  sign up with POST /users, log in with POST /users/login.", ""]
-    return "\n".join(lines)

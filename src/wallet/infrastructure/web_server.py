@@ -19,6 +19,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from wallet.infrastructure.telemetry import forget_process
+from wallet.infrastructure.tls_certificate import TlsFiles
 
 GRACE_S = 8
 KEEP_ALIVE_S = 75
@@ -37,6 +38,7 @@ class Serving:
     host: str
     port: int
     workers: int
+    tls: TlsFiles | None = None
 
 
 class AddressInUse(RuntimeError):
@@ -109,6 +111,8 @@ def serve(serving: Serving, announce: Callable[[], object]) -> bool:
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=serving.tls.certificate if serving.tls else None,
+        ssl_keyfile=serving.tls.key if serving.tls else None,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
