@@ -11,9 +11,11 @@ import httpx
 import pytest
 from tests.api.browsers import SAME_ORIGIN
 from tests.api.people import PASSWORD, Person, sign_up, sign_up_with
+from tests.api.staff_people import quick_person
 from tests.conftest import Service
 
 import wallet
+from wallet.domain.users import Role
 from wallet.infrastructure.postgres.pool import Pool
 
 
@@ -29,6 +31,29 @@ async def test_a_token_counts_in_the_authorization_header_only(client: httpx.Asy
     ):
         answer = await client.get(path, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+def places_for_text(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each GET's path and one of its parameters that is text, or is written as text."""
+    for path, item in document["paths"].items():
+        for parameter in item.get("get", {}).get("parameters", []):
+            if parameter["in"] in {"path", "query"}:
+                yield path, parameter["name"]
+
+
+async def test_a_nul_in_whatever_is_asked_for_is_the_askers_mistake(
+    service: Service, client: httpx.AsyncClient
+) -> None:
+    ada = await quick_person(client, service, "ada", Role.ADMIN)
+    asked = set()
+    for path, name in places_for_text(service.app.openapi()):
+        for nul in ("%00", "a%00b"):
+            place = re.sub(r"\{\w+\}", ada.id, path.replace(f"{{{name}}}", nul))
+            query = "" if f"{{{name}}}" in path else f"?{name}={nul}"
+            answer = await ada.get(place + query)
+            assert answer.status_code < 500, place + query
+        asked.add(name)
+    assert {"counterparty", "act", "q", "code", "reference", "cursor", "key"} <= asked
 
 
 CONTENT_TYPES = [

@@ -117,7 +117,7 @@ class MemoryMovements:
 def _meets(search: MovementSearch, kind: Kind, amount: int, currency: str, at: datetime) -> bool:
     return (
         (not search.kinds or kind in search.kinds)
-        and (search.amount_min or 1) <= amount
+        and (search.amount_min is None or search.amount_min <= amount)
         and (search.amount_max is None or amount <= search.amount_max)
         and search.currency in (None, currency)
         and (search.since is None or at >= search.since)

@@ -73,7 +73,16 @@ class MemoryAuditTrail:
         return sorted(found, key=lambda a: (a.happened_at, a.id), reverse=True)[:limit]
 
     async def count(self, person_id: UUID, limit: int) -> int:
-        return min(limit, sum(act.person_id == person_id for act in self._store.acts))
+        return min(
+            limit,
+            len(
+                [
+                    act
+                    for act in self._store.acts
+                    if act.person_id == person_id and act.kind is not ActKind.PERSON_VIEWED
+                ]
+            ),
+        )
 
 
 class MemoryAdjustments:

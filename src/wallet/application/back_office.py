@@ -105,14 +105,14 @@ class BackOfficeDesk:
             people = list(await work.back_office.people(asked, before=None, limit=FOUND_MAX))
             wallets: list[WalletCard] = []
             refusals: list[RefusalView] = []
+            # A reference may look like an id.
+            ids = list(await work.movements.referenced(text.strip(), FOUND_MAX))
             if asked.id is not None:
                 wallet = await work.back_office.wallet(asked.id)
                 wallets += [] if wallet is None else [wallet]
-                ids: Sequence[UUID] = [asked.id]
+                ids = [asked.id, *(id_ for id_ in ids if id_ != asked.id)]
                 refusal = await work.movements.refusal(asked.id)
                 refusals += await refusal_views(work, [] if refusal is None else [refusal])
-            else:
-                ids = await work.movements.referenced(text.strip(), FOUND_MAX)
             for person in people:
                 wallets += await work.back_office.wallets_of(person.id)
             movements = [await work.movements.movement(id_) for id_ in ids]
@@ -159,7 +159,12 @@ class BackOfficeDesk:
         async with self._unit_of_work() as work:
             if await work.users.get(person_id) is None:
                 raise PersonNotFound
-            if await work.audit_trail.has_viewed(actor.id, person_id, now - VIEW_TOLD_EVERY):
+            since = now - VIEW_TOLD_EVERY
+            if await work.audit_trail.has_viewed(actor.id, person_id, since):
+                return
+            # A page asks for several things at once; whoever looks waits for their own telling.
+            await work.users.lock(actor.id)
+            if await work.audit_trail.has_viewed(actor.id, person_id, since):
                 return
             act = Act(
                 id=self._new_id(),

@@ -5,6 +5,7 @@ Asked for a second time it changes nothing and is no second act, so a retry is s
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from wallet.application.ports import Clock, NewId
@@ -12,7 +13,7 @@ from wallet.application.revocations import Revocations
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain import controls
 from wallet.domain.accounts import Account, Freeze, Purpose
-from wallet.domain.audit_trail import Act, ActKind, SubjectKind
+from wallet.domain.audit_trail import Act, ActKind, ActSearch, SubjectKind
 from wallet.domain.back_office import PersonNotFound, StaffWalletNotFound
 from wallet.domain.cards import WalletCard
 from wallet.domain.controls import Controls
@@ -21,6 +22,7 @@ from wallet.domain.staff import Right, RightMissing, StaffMember, reason_of
 from wallet.domain.users import Role
 
 Decide = Callable[[Account], Controls]
+MICROSECOND = timedelta(microseconds=1)
 
 
 class WalletControls:
@@ -120,12 +122,13 @@ class WalletControls:
             actor.require_other(account.owner_id)
             before, after = Controls.of(account), decide(account)
             if after != before:
-                closed_at = book.booked_at if after.closed else None
+                told_at = await _told_at(work, wallet_id, book.booked_at)
+                closed_at = told_at if after.closed else None
                 await work.wallets.control(wallet_id, after.freeze, after.floor, closed_at)
                 act = Act(
                     id=self._new_id(),
                     kind=kind,
-                    happened_at=book.booked_at,
+                    happened_at=told_at,
                     actor=actor,
                     subject_kind=SubjectKind.WALLET,
                     subject_id=wallet_id,
@@ -152,6 +155,15 @@ class WalletControls:
         await work.events.add(
             Event(self._new_id(), account.owner_id, act.kind.value, facts, act.happened_at)
         )
+
+
+async def _told_at(work: UnitOfWork, wallet_id: UUID, booked_at: datetime) -> datetime:
+    """Return the time of an act under the wallet's lock: always behind that of the act before it.
+
+    Controls move no head of a chain, so a clock that was set back would turn their order around.
+    """
+    last = await work.audit_trail.page(ActSearch(subject_id=wallet_id), before=None, limit=1)
+    return max(booked_at, last[0].happened_at + MICROSECOND) if last else booked_at
 
 
 async def _card(work: UnitOfWork, wallet_id: UUID) -> WalletCard:

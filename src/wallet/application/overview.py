@@ -118,7 +118,9 @@ class Overviews:
         self, work: UnitOfWork, spans: Spans, progress: TallyProgress, uncounted_since: datetime
     ) -> dict[datetime, tuple[int, int]]:
         """Return who signed up and who moved money by hour; what is over is asked for once."""
-        known = {hour: n for hour, n in self._people.items() if hour >= spans.first_hour}
+        # What is known begins later after the database's clock was set back: all is asked again.
+        begins = spans.first_hour in self._people
+        known = {hour: n for hour, n in self._people.items() if begins and hour >= spans.first_hour}
         since = max(known, default=spans.first_hour - HOUR) + HOUR
         sign_ups = await work.tallies.sign_ups_by_hour(since)
         active = await work.tallies.active_by_hour(since, uncounted_since)

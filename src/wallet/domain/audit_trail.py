@@ -144,5 +144,5 @@ class AuditTrail(Protocol):
         ...
 
     async def count(self, person_id: UUID, limit: int) -> int:
-        """Return how many acts touched a person, up to `limit`."""
+        """Return how many acts touched a person, up to `limit`; looking is none of them."""
         ...

@@ -174,7 +174,7 @@ class TransactionsQuery(BaseModel):
     )
     currency: CurrencyCode | None = None
     wallet_id: UUID | None = None
-    counterparty: Annotated[str, Field(min_length=1, max_length=36)] | None = Field(
+    counterparty: Annotated[Text, Field(min_length=1, max_length=36)] | None = Field(
         None, description="A user id or a handle."
     )
     reference: Annotated[Text, Field(min_length=1, max_length=REFERENCE_LENGTH_MAX)] | None = Field(

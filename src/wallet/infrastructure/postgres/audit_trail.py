@@ -59,7 +59,9 @@ ABOUT = (
 )
 
 COUNT = """
-SELECT count(*) FROM (SELECT FROM audit_trail WHERE person_id = $1 LIMIT $2) AS acts
+SELECT count(*) FROM (
+    SELECT FROM audit_trail WHERE person_id = $1 AND act <> 'person.viewed' LIMIT $2
+) AS acts
 """
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -147,7 +149,7 @@ class PostgresAuditTrail:
         return [act_of(row) for row in rows]
 
     async def count(self, person_id: UUID, limit: int) -> int:
-        """Return how many acts touched a person, up to `limit`."""
+        """Return how many acts touched a person, up to `limit`; looking is none of them."""
         with translated():
             found: int = await self._connection.fetchval(COUNT, person_id, limit)
         return found

@@ -36,6 +36,26 @@ LEFT = "SELECT" + CARD_COLUMNS + PEOPLE_FILTERS + "AND u.closed_at IS NOT NULL" 
 
 NAMED = "SELECT" + CARD_COLUMNS + PEOPLE_FILTERS + "AND u.id = ANY ($5::uuid[])" + PEOPLE_ORDER
 
+# Those of the staff and those who left are few enough to look at each of them.
+CALLED = """
+  AND (starts_with(lower(u.first_name), lower($5)) OR starts_with(lower(u.last_name), lower($5))
+    OR starts_with(lower(u.email), lower($5))
+    OR EXISTS (SELECT FROM user_handles h
+               WHERE h.user_id = u.id AND starts_with(h.handle, lower($5)))
+    OR ($7 <> '' AND starts_with(lower(u.first_name), lower($6))
+        AND starts_with(lower(u.last_name), lower($7)))
+    OR ($7 <> '' AND starts_with(lower(u.last_name), lower($6))
+        AND starts_with(lower(u.first_name), lower($7))))
+"""
+
+STAFF_CALLED = (
+    "SELECT" + CARD_COLUMNS + PEOPLE_FILTERS + "AND u.role <> 'user'" + CALLED + PEOPLE_ORDER
+)
+
+LEFT_CALLED = (
+    "SELECT" + CARD_COLUMNS + PEOPLE_FILTERS + "AND u.closed_at IS NOT NULL" + CALLED + PEOPLE_ORDER
+)
+
 CARDS = "SELECT" + CARD_COLUMNS + "FROM users u WHERE u.id = ANY ($1::uuid[])"
 
 # Whatever begins with the words, or is called by the first of them and then by the rest, in either
@@ -43,24 +63,26 @@ CARDS = "SELECT" + CARD_COLUMNS + "FROM users u WHERE u.id = ANY ($1::uuid[])"
 BEGINNING_WITH = """
 SELECT id FROM (
     (SELECT user_id AS id FROM user_handles
-     WHERE handle ~>=~ lower($1) AND handle ~<~ (lower($1) || $4) LIMIT $5)
+     WHERE handle ~>=~ lower($1) AND handle ~<~ (lower($1) || $4)
+     ORDER BY handle USING ~<~ LIMIT $5)
     UNION ALL
     (SELECT user_id FROM user_emails
-     WHERE address ~>=~ lower($1) AND address ~<~ (lower($1) || $4) LIMIT $5)
+     WHERE address ~>=~ lower($1) AND address ~<~ (lower($1) || $4)
+     ORDER BY address USING ~<~ LIMIT $5)
     UNION ALL
     (SELECT id FROM users WHERE lower(first_name) ~>=~ lower($1)
-     AND lower(first_name) ~<~ (lower($1) || $4) LIMIT $5)
+     AND lower(first_name) ~<~ (lower($1) || $4) ORDER BY lower(first_name) USING ~<~, id LIMIT $5)
     UNION ALL
     (SELECT id FROM users WHERE lower(last_name) ~>=~ lower($1)
-     AND lower(last_name) ~<~ (lower($1) || $4) LIMIT $5)
+     AND lower(last_name) ~<~ (lower($1) || $4) ORDER BY lower(last_name) USING ~<~, id LIMIT $5)
     UNION ALL
     (SELECT id FROM users WHERE $3 <> '' AND lower(first_name) ~>=~ lower($2)
      AND lower(first_name) ~<~ (lower($2) || $4) AND starts_with(lower(last_name), lower($3))
-     LIMIT $5)
+     ORDER BY lower(first_name) USING ~<~, id LIMIT $5)
     UNION ALL
     (SELECT id FROM users WHERE $3 <> '' AND lower(last_name) ~>=~ lower($2)
      AND lower(last_name) ~<~ (lower($2) || $4) AND starts_with(lower(first_name), lower($3))
-     LIMIT $5)
+     ORDER BY lower(last_name) USING ~<~, id LIMIT $5)
 ) AS found
 GROUP BY id
 """
@@ -153,7 +175,11 @@ class PostgresBackOffice:
         role = None if search.role is None else search.role.value
         filters = (before or LAST_ID, role, search.closed, limit)
         with translated():
-            if search.id is not None or search.words:
+            if search.words and search.closed:
+                rows = await self._connection.fetch(LEFT_CALLED, *filters, *_words(search))
+            elif search.words and search.role not in (None, Role.USER):
+                rows = await self._connection.fetch(STAFF_CALLED, *filters, *_words(search))
+            elif search.id is not None or search.words:
                 rows = await self._connection.fetch(NAMED, *filters, await self._named(search))
             elif search.role not in (None, Role.USER):
                 rows = await self._connection.fetch(STAFF, *filters)
@@ -166,10 +192,7 @@ class PostgresBackOffice:
     async def _named(self, search: PeopleSearch) -> list[UUID]:
         if search.id is not None:
             return [search.id]
-        head, *rest = search.words
-        rows = await self._connection.fetch(
-            BEGINNING_WITH, " ".join(search.words), head, " ".join(rest), HIGHEST, MATCHES_MAX
-        )
+        rows = await self._connection.fetch(BEGINNING_WITH, *_words(search), HIGHEST, MATCHES_MAX)
         return [row["id"] for row in rows]
 
     async def cards(self, ids: Sequence[UUID]) -> Mapping[UUID, PersonCard]:
@@ -230,3 +253,9 @@ class PostgresBackOffice:
             for row in rows
             for happened_at in [row["happened_at"]]
         ]
+
+
+def _words(search: PeopleSearch) -> tuple[str, str, str]:
+    """Return all words together, the first of them, and the rest."""
+    head, *rest = search.words
+    return " ".join(search.words), head, " ".join(rest)

@@ -153,15 +153,15 @@ REFUSALS = (
     + REFUSAL_COLUMNS
     + LATELY_REFUSED
     + """
-    LIMIT $10
 ) AS i
-WHERE i.amount BETWEEN $4 AND $5
+WHERE (i.booked_at, i.id) >= ($3, $10) AND i.amount BETWEEN $4 AND $5
   AND (cardinality($6::smallint[]) = 0 OR i.kind = ANY ($6))
   AND ($7::text IS NULL OR i.currency = $7) AND ($8::text IS NULL OR i.refusal_code = $8)
 ORDER BY i.booked_at DESC, i.id DESC LIMIT $9
 """
 )
 
+# Asked first: whatever is refused meanwhile then moves no page's end.
 LAST_EXAMINED = "SELECT i.booked_at, i.id" + LATELY_REFUSED + " OFFSET $4 LIMIT 1) AS i"
 
 
@@ -223,7 +223,12 @@ class PostgresMovements:
                 whole = stretch["batches"] < batches or stretch["begins_at"] <= since
                 begin = since if whole else stretch["begins_at"]
                 found += await self._connection.fetch(
-                    PAGE, begin, at.at, at.id, *_filters(search), limit + 1 - len(found)
+                    PAGE,
+                    begin,
+                    at.at,
+                    at.id,
+                    *_filters(search, amount_min=1),
+                    limit + 1 - len(found),
                 )
                 if len(found) > limit or whole:
                     break
@@ -257,23 +262,27 @@ class PostgresMovements:
     ) -> RefusalPage:
         """Return the next `limit` refusals that are asked for, or those of a bounded stretch."""
         at = search.begins_at(place)
-        stretch = (at.at, at.id, search.since or BEGINNING_OF_TIME)
+        since = search.since or BEGINNING_OF_TIME
         with translated():
+            row = await self._connection.fetchrow(
+                LAST_EXAMINED, at.at, at.id, since, REFUSALS_EXAMINED_MAX - 1
+            )
+            last = None if row is None else MovementPlace(*row)
+            end = last or MovementPlace(since, FIRST_ID)
             rows = await self._connection.fetch(
                 REFUSALS,
-                *stretch,
-                *_filters(search),
+                at.at,
+                at.id,
+                end.at,
+                *_filters(search, amount_min=0),
                 search.code,
                 limit + 1,
-                REFUSALS_EXAMINED_MAX,
+                end.id,
             )
-            shown = [refusal_of(row) for row in rows[:limit]]
-            if len(rows) > limit:
-                return RefusalPage(shown, MovementPlace(shown[-1].happened_at, shown[-1].id))
-            last = await self._connection.fetchrow(
-                LAST_EXAMINED, *stretch, REFUSALS_EXAMINED_MAX - 1
-            )
-        return RefusalPage(shown, None if last is None else MovementPlace(*last))
+        shown = [refusal_of(row) for row in rows[:limit]]
+        if len(rows) > limit:
+            last = MovementPlace(shown[-1].happened_at, shown[-1].id)
+        return RefusalPage(shown, last)
 
     async def _movements(self, places: Sequence[tuple[UUID, UUID]]) -> list[Movement]:
         """Return the movements at these (account id, id), newest first."""
@@ -321,9 +330,10 @@ class PostgresMovements:
         return found
 
 
-def _filters(search: MovementSearch) -> tuple[int, int, list[int], str | None]:
+def _filters(search: MovementSearch, *, amount_min: int) -> tuple[int, int, list[int], str | None]:
+    """Return what is asked for: of movements the leg that receives, of refusals those of 0 too."""
     return (
-        search.amount_min or 1,
+        amount_min if search.amount_min is None else max(amount_min, search.amount_min),
         BALANCE_MAX if search.amount_max is None else search.amount_max,
         [int(kind) for kind in search.kinds],
         search.currency,

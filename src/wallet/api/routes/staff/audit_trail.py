@@ -21,7 +21,7 @@ from wallet.api.routes.staff.shapes import (
     PageLimit,
     StaffPerson,
 )
-from wallet.domain.audit_trail import ActPlace, ActSearch
+from wallet.domain.audit_trail import ActKind, ActPlace, ActSearch
 from wallet.domain.history import CursorInvalid
 
 router = APIRouter(prefix="/admin", tags=[TAG], route_class=BoundedRoute)
@@ -96,7 +96,7 @@ class AuditTrailQuery(BaseModel):
         description="Acts on this person, wallet, transaction or adjustment; with a person "
         "those on their wallets too.",
     )
-    act: str | None = Field(None, max_length=50, description="Such as wallet.frozen.")
+    act: ActKind | None = Field(None, description="What was done.")
     since: Instant | None = Field(None, alias="from", description="Since this time.")
     until: Instant | None = Field(None, alias="to", description="Before this time.")
 
@@ -116,7 +116,8 @@ async def list_acts(
     request: Request, staff: Reader, query: Annotated[AuditTrailQuery, Query()]
 ) -> JsonObject:
     """Return acts of staff, the newest first. They were written with what they tell of."""
-    search = ActSearch(query.actor, query.subject, query.act, query.since, query.until)
+    act = None if query.act is None else query.act.value
+    search = ActSearch(query.actor, query.subject, act, query.since, query.until)
     listing = f"acts {search!r}"
     before = None
     if query.cursor is not None:

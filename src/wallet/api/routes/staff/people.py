@@ -48,7 +48,7 @@ from wallet.api.routes.transactions import (
 from wallet.api.state import use_cases
 from wallet.application.back_office import TimelinePlace, people_search_of
 from wallet.domain.audit_trail import ActPlace
-from wallet.domain.back_office import EventPlace, PeopleSearch, PersonNotFound
+from wallet.domain.back_office import MATCHES_MAX, EventPlace, PeopleSearch, PersonNotFound
 from wallet.domain.history import CursorInvalid
 from wallet.domain.users import Role
 
@@ -115,7 +115,10 @@ class StaffPeopleQuery(BaseModel):
     limit: PageLimit = 50
     cursor: str | None = Field(None, max_length=500)
     q: Annotated[Text, Field(min_length=1, max_length=254)] | None = Field(
-        None, description="The beginning of a handle, an e-mail address or a name, or a whole id."
+        None,
+        description="The beginning of a handle, an e-mail address or a name, or a whole id. Of "
+        f"what begins so, {MATCHES_MAX} of each kind are looked at; all of the staff or of those "
+        "who left.",
     )
     role: Literal["user", "support", "auditor", "admin"] | None = None
     status: Literal["open", "closed"] | None = None
