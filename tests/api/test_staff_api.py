@@ -227,7 +227,7 @@ async def test_a_persons_page_shows_their_whole_picture_and_no_secret(
     )  # fmt: skip
     (wallet,) = page["wallets"]
     assert (wallet["posted"], wallet["frozen"], wallet["version"]) == (700, "receive", 2)
-    assert page["counts"] == {"movements": 2, "sessions": 1, "acts": 2}
+    assert page["counts"] == {"movements": 2, "sessions": 1, "acts": 1}
     assert [(line["kind"], line["amount"]) for line in page["recent"]] == [
         ("transfer", 300), ("top-up", 1_000),
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 // Who did what, why, and what was before and after. Nobody can edit it.
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, asked } from "../api/client";
+import { api, asked, type Schemas } from "../api/client";
 import { Link, useQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
 import { Dialog, Identifier, useTitle } from "../parts/ui";
@@ -12,12 +12,14 @@ import { actName, Changes, roleName, subjectName, useCurrencyOf, type Act } from
 const words = all.audit;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
+const isAct = (text: string | undefined): text is Schemas["ActKind"] => text !== undefined && text in all.told.acts;
+
 export function AuditTrail() {
   useTitle(words.title, all.name);
   const [query, change] = useQuery();
   const [open, setOpen] = useState<Act | null>(null);
   const filters = {
-    ...(query.act && { act: query.act }),
+    ...(isAct(query.act) && { act: query.act }),
     ...(UUID.test(query.subject ?? "") && { subject: query.subject }),
     ...(UUID.test(query.actor ?? "") && { actor: query.actor }),
     ...(query.from && { from: new Date(`${query.from}T00:00:00`).toISOString() }),
