@@ -5,6 +5,7 @@ import fcntl
 import io
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -38,6 +39,10 @@ async def room_in_window(needs_s: float, window_s: int = 60) -> None:
     if rest_s < needs_s:
         await asyncio.sleep(rest_s + 0.05)
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Shells ignore Ctrl-C for what runs in the background, and all that is started here with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -239,14 +239,20 @@ def test_without_a_line_every_view_says_since_when_it_is_stale_and_recovers(
     browser: Browser, town: Town, tmp_path: Path
 ) -> None:
     desk = Desk(browser, town, tmp_path).log_in("ada")
+    pages = []
     for view in ("/", "/transfers", "/approvals", "/integrity"):
-        page = desk.open(view)
+        page = desk.context.new_page()
+        page.goto(f"{desk.visit.origin}/console{view}")
         page.get_by_role("heading", level=1).first.wait_for()
         page.wait_for_load_state("networkidle")
-        desk.context.set_offline(offline=True)
+        pages.append(page)
+    desk.context.set_offline(offline=True)
+    for page in pages:
         page.get_by_text("Not live since").wait_for(timeout=25_000)
-        desk.context.set_offline(offline=False)
+    desk.context.set_offline(offline=False)
+    for page in pages:
         page.get_by_text("Not live since").wait_for(state="detached", timeout=25_000)
+        page.close()
     desk.close("ERR_INTERNET_DISCONNECTED")
 
 
