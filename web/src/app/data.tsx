@@ -26,6 +26,8 @@ export function useWallets() {
     queryKey: ["wallets"],
     queryFn: async () => (await asked(api.GET("/wallets"))).items,
     staleTime: 30_000,
+    // What staff decide about a wallet moves no money, and so is not on the live stream.
+    refetchInterval: 30_000,
   });
 }
 
