@@ -26,6 +26,8 @@ export class Unreachable extends Problem {
 }
 
 const TIMEOUT_MS = 20_000;
+/** A whole export comes over a slow line. */
+const DOWNLOAD_TIMEOUT_MS = 600_000;
 const SAFE = new Set(["GET", "HEAD"]);
 // In memory and nowhere else: a reload asks for it again.
 let csrfToken = "";
@@ -40,10 +42,10 @@ export function onSessionLost(listener: () => void): void {
   whenLost = listener;
 }
 
-async function send(request: Request): Promise<Response> {
+async function send(request: Request, timeoutMs = TIMEOUT_MS): Promise<Response> {
   if (!SAFE.has(request.method) && csrfToken) request.headers.set("X-CSRF-Token", csrfToken);
   try {
-    return await fetch(request, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return await fetch(request, { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   } catch {
     throw new Unreachable();
   }
@@ -52,7 +54,7 @@ async function send(request: Request): Promise<Response> {
 export const api = createClient<paths>({
   baseUrl: ROOT.href.replace(/\/$/, ""),
   credentials: "same-origin",
-  fetch: send,
+  fetch: (request) => send(request),
 });
 
 interface Answer<T> {
@@ -65,14 +67,27 @@ const ENDED = new Set(["session-revoked", "unauthenticated", "token-expired", "t
 
 /** Return what was answered, or throw the `Problem`. */
 export async function asked<T>(answer: Promise<Answer<T>>): Promise<T> {
-  const { data, error, response } = await answer;
-  if (response.ok) return data as T;
+  const { data, error, response } = await whole(answer);
+  if (response.ok) {
+    // These were promised with a body: without it nobody knows what was done.
+    if (data === undefined && (response.status === 200 || response.status === 201)) throw new Unreachable();
+    return data as T;
+  }
   const found = problemOf(response, error);
   if (response.status === 401 && ENDED.has(found.code) && csrfToken) {
     setCsrfToken("");
     whenLost();
   }
   throw found;
+}
+
+/** An answer that broke off, or was written by something in between, is none. */
+async function whole<T>(answer: Promise<Answer<T>>): Promise<Answer<T>> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw error instanceof Problem ? error : new Unreachable();
+  }
 }
 
 export function problemOf(response: Response, error: unknown): Problem {
@@ -86,11 +101,14 @@ export function problemOf(response: Response, error: unknown): Problem {
 /** Download a file that the API answers, under the name that it gives. */
 export async function download(path: string, name: string): Promise<void> {
   const address = new URL(path, ROOT);
-  const response = await send(new Request(address, { credentials: "same-origin" }));
+  const response = await send(new Request(address, { credentials: "same-origin" }), DOWNLOAD_TIMEOUT_MS);
   if (!response.ok) throw problemOf(response, await response.json().catch(() => ({})));
   const given = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
+  const content = await response.blob().catch(() => {
+    throw new Unreachable();
+  });
+  link.href = URL.createObjectURL(content);
   link.download = given?.[1] ?? name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
@@ -117,27 +135,32 @@ const tellsNothing = (found: Problem) => [0, 401, 403, 408, 429].includes(found.
 export const isUnknown = (found: unknown): boolean =>
   found instanceof Problem && (found.status === 0 || found.status >= 500) && !NOTHING_DONE.has(found.code);
 
+/** Nobody wants it any more: it is not tried again. */
+export class Discarded extends Error {}
+
 /**
  * Send something that moves money until there is a definite answer. `attempt` must send the same
- * key and the same body each time; `doubt` is what an earlier attempt left unknown. When patience
- * ends, the last problem is thrown, or the doubt as long as nothing has answered it.
+ * key and the same body each time; `doubt` is what an earlier attempt left unknown, and `wanted`
+ * whether it is still to be tried again, else `Discarded` is thrown. When patience ends, the last
+ * problem is thrown, or the doubt as long as nothing has answered it.
  */
 export async function untilDefinite<T>(
   attempt: () => Promise<T>,
   waiting: (found: Problem) => void,
   doubt: Problem | null = null,
+  wanted: () => boolean = () => true,
 ): Promise<T> {
   let last: Problem = new Unreachable();
   for (const ms of PATIENCE) {
     await pause(Math.max(ms, ms && last.retryAfterS * 1000));
+    if (!wanted()) throw new Discarded();
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      last = error;
-      if (isUnknown(error)) doubt = error;
-      if (!mayPass(error)) break;
-      waiting(error);
+      last = error instanceof Problem ? error : new Unreachable();
+      if (isUnknown(last)) doubt = last;
+      if (!mayPass(last)) break;
+      waiting(last);
     }
   }
   throw doubt && tellsNothing(last) ? doubt : last;

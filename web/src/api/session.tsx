@@ -1,7 +1,7 @@
 // Who is logged in. The cookie is the credential, and no script can read it.
 import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
-import { createContext, useContext } from "react";
-import { api, asked, Problem, setCsrfToken, type Schemas } from "./client";
+import { createContext, useContext, useSyncExternalStore } from "react";
+import { api, asked, Problem, setCsrfToken, untilDefinite, type Schemas } from "./client";
 
 export type Session = Schemas["BrowserSessionAnswer"];
 
@@ -9,6 +9,8 @@ export const SESSION_KEY = ["session"];
 
 /** Find the session again after a reload, and whose it is by now; null without one. */
 async function findSession({ client }: { client: QueryClient }): Promise<Session | null> {
+  // Who wants to leave does not come back because the service could not be told.
+  if (leaving !== "no") return null;
   try {
     const found = await asked(api.GET("/session"));
     setCsrfToken(found.csrf_token);
@@ -35,19 +37,46 @@ export interface Credentials {
 /** Log in; throws `second-factor-required` when a code is needed too. */
 export async function beginSession(client: QueryClient, body: Credentials): Promise<Session> {
   const begun = await asked(api.POST("/session", { body }));
+  setLeaving("no");
   setCsrfToken(begun.csrf_token);
   forgetOthers(client);
   client.setQueryData(SESSION_KEY, begun);
   return begun;
 }
 
-/** Log out: here at once, whatever the network says. */
+// Whether somebody is logging out, or has tried to: the cookie is gone only when the service says so.
+let leaving: "no" | "now" | "failed" = "no";
+const leavingListeners = new Set<() => void>();
+
+function setLeaving(next: typeof leaving): void {
+  leaving = next;
+  leavingListeners.forEach((listener) => listener());
+}
+
+/** Whether the service could not be told that somebody has logged out: the browser still is in. */
+export function useStillIn(): boolean {
+  const subscribe = (listener: () => void) => {
+    leavingListeners.add(listener);
+    return () => void leavingListeners.delete(listener);
+  };
+  return useSyncExternalStore(subscribe, () => leaving === "failed");
+}
+
+/** Log out: here at once, and at the service as soon as it can be told. */
 export async function endSession(client: QueryClient): Promise<void> {
+  setLeaving("now");
+  client.setQueryData(SESSION_KEY, null);
+  forgetOthers(client);
   try {
-    await asked(api.DELETE("/session"));
-  } finally {
-    forgetSession(client);
+    await untilDefinite(() => asked(api.DELETE("/session")), () => undefined);
+  } catch (error) {
+    if (!(error instanceof Problem && error.status === 401)) {
+      setLeaving("failed");
+      return;
+    }
   }
+  setCsrfToken("");
+  setLeaving("no");
 }
 
 export function forgetSession(client: QueryClient): void {

@@ -5,7 +5,7 @@ import { AmountField, sampleOf } from "../parts/amount";
 import { Icon } from "../parts/icons";
 import { digitsOf, exponentOf, Money, moneyText, parseAmount } from "../parts/money";
 import { Link, useQuery } from "../parts/router";
-import { Button, Failure, Field, Note, Skeleton, textOf, useTitle } from "../parts/ui";
+import { Button, Failure, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { useWallet } from "./data";
 import { addMoney, usePendingMoney, useRepeated, type AddedMoney } from "./payments";
@@ -19,7 +19,7 @@ export function AddMoney() {
   useTitle(words.title, app.name);
   const [, change] = useQuery();
   const { wallet, wallets, failed, retry } = useWallet();
-  const [pending, setPending] = usePendingMoney();
+  const { pending, remember, wants } = usePendingMoney();
   const [left, setLeft] = useState(pending);
   const [text, setText] = useState("");
   const [request, setRequest] = useState<AddedMoney>({ key: newKey(), body: { amount: 0, currency: "" } });
@@ -30,16 +30,24 @@ export function AddMoney() {
   const wanted = left ?? request;
   const { busy, waits, problem, send } = useRepeated({
     attempt: () => addMoney(wanted),
-    remember: (on) => setPending(on ? wanted : null),
+    remember: remember(wanted),
+    wanted: () => wants(wanted),
     inDoubt: left !== null,
-    onDone: setDone,
-    onRefused: () => {
+    onDone: (added, here) => {
+      setDone(added);
+      const text = moneyText(added.amount, added.currency);
+      if (!here) tell(added.status === "completed" ? words.doneWords(text) : words.pending);
+    },
+    onRefused: (refused, here) => {
       setLeft(null);
       setRequest({ ...wanted, key: newKey() });
+      if (!here) tell(`${words.notAdded} ${textOf(refused)}`, 10_000);
     },
   });
   // From here on there is one thing to do: to find out.
-  if (isUnknown(problem) && !left) setLeft(request);
+  if (isUnknown(problem) && !left && pending) setLeft(request);
+  // It was answered to whoever had asked, while this was looked at.
+  if (left && !pending && !busy) setLeft(null);
   const write = (next: string, of = currency) => {
     // Another amount is another payment; the same one keeps its key, so that it is charged once.
     setText(next);

@@ -52,22 +52,24 @@ interface ConfirmProps {
   payment: Payment;
   wallet: Wallet | undefined;
   remember: (pending: boolean) => void;
-  /** Take another key: this one has been answered with a refusal. */
-  renew: () => void;
+  wanted: () => boolean;
+  /** It was refused, so its key is used up; `here` is whether it is still being looked at. */
+  onRefused: (problem: Problem, here: boolean) => void;
   back: () => void;
   onSent: (sent: Transfer, payment: Payment) => void;
 }
 
-export function Confirm({ payment, wallet, remember, renew, back, onSent }: ConfirmProps) {
+export function Confirm({ payment, wallet, remember, wanted, onRefused, back, onSent }: ConfirmProps) {
   const { body, party } = payment;
   const currency = body.currency ?? "";
   const preview = usePreview(payment, wallet);
   const { busy, waits, problem, send } = useRepeated({
     attempt: () => sendPayment(payment),
     remember,
+    wanted,
     inDoubt: false,
     onDone: (sent) => onSent(sent, payment),
-    onRefused: renew,
+    onRefused,
   });
   const refusal = problem || busy ? null : preview.data?.refusal;
   // As the books are by now; a preview that was refused tells nothing about afterwards.
@@ -210,18 +212,21 @@ export function Result({ id, sent }: { id: string; sent: Sent | null }) {
 interface LeftProps {
   payment: Payment;
   remember: (pending: boolean) => void;
+  wanted: () => boolean;
+  onRefused: (problem: Problem, here: boolean) => void;
   onSent: (sent: Transfer, payment: Payment) => void;
   forget: () => void;
 }
 
 /** A payment that was under way when the page was left: find out, under its own key. */
-export function Left({ payment, remember, onSent, forget }: LeftProps) {
+export function Left({ payment, remember, wanted, onRefused, onSent, forget }: LeftProps) {
   const { busy, waits, problem, send } = useRepeated({
     attempt: () => sendPayment(payment),
     remember,
+    wanted,
     inDoubt: true,
     onDone: (sent) => onSent(sent, payment),
-    onRefused: () => undefined,
+    onRefused,
   });
   const amount = moneyText(payment.body.amount, payment.body.currency ?? "");
   const refused = problem !== null && !isUnknown(problem);
@@ -248,6 +253,7 @@ export function Left({ payment, remember, onSent, forget }: LeftProps) {
       <Button look="bare" disabled={busy} onClick={forget}>
         {refused ? common.back : words.discard}
       </Button>
+      {!refused && <p className="tiny quieter">{words.discardHow}</p>}
     </div>
   );
 }

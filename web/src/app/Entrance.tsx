@@ -2,7 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent, type ReactNode } from "react";
 import { api, asked, Problem } from "../api/client";
-import { beginSession, type Credentials } from "../api/session";
+import { beginSession, endSession, useStillIn, type Credentials } from "../api/session";
 import { CodeField, PasswordField } from "../parts/password";
 import { Link, navigate, usePath } from "../parts/router";
 import { Sign } from "../parts/Sign";
@@ -54,6 +54,22 @@ const submitted = (act: () => void) => (event: FormEvent) => {
   act();
 };
 
+/** A log-out that the service has not heard of is none. */
+function StillIn() {
+  const client = useQueryClient();
+  if (!useStillIn()) return null;
+  return (
+    <div role="alert">
+      <Note look="warn" icon="alert">
+        <p>{common.stillIn}</p>
+        <Button size="compact" onClick={() => void endSession(client)}>
+          {common.logOutNow}
+        </Button>
+      </Note>
+    </div>
+  );
+}
+
 /** Log in; the code is asked for only from those who have a second factor. */
 export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foot?: boolean }) {
   const client = useQueryClient();
@@ -102,6 +118,7 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
   );
   return (
     <Door title={page === app.name ? words.logInTitle : page} page={page} foot={below}>
+      <StillIn />
       <form className="stack" onSubmit={submitted(enter)}>
         {ended && <Note icon="clock">{words.ended}</Note>}
         <EmailField value={email} onChange={setEmail} />

@@ -10,7 +10,7 @@ import { Avatar, Button, Empty, Failure, Note, ProblemNote, Skeleton, useTitle }
 import { app } from "../text/app";
 import { partyName, recentPeople, useLive, useProfile, useRecentLines, useWallet, type Party, type Wallet } from "./data";
 import { LineList, LinePanel, LinesLoading } from "./Lines";
-import { usePendingPayment } from "./payments";
+import { usePendingMoney, usePendingPayment } from "./payments";
 
 const words = app.home;
 const SHOWN = 8;
@@ -109,15 +109,27 @@ function BalanceCard({ wallet, wallets }: { wallet: Wallet; wallets: Wallet[] })
 
 /** A payment without an answer is not forgotten because one has gone elsewhere. */
 function Unanswered() {
-  const [pending] = usePendingPayment();
-  if (!pending) return null;
-  const amount = moneyText(pending.body.amount, pending.body.currency ?? "");
+  const { pending } = usePendingPayment();
+  const { pending: adding } = usePendingMoney();
   return (
-    <Note look="warn" icon="clock">
-      <strong>{app.send.pendingTitle}</strong>
-      <p dir="auto">{app.send.pendingWords(amount, partyName(pending.party))}</p>
-      <Link to="/send">{app.send.findOut}</Link>
-    </Note>
+    <>
+      {pending && (
+        <Note look="warn" icon="clock">
+          <strong>{app.send.pendingTitle}</strong>
+          <p dir="auto">
+            {app.send.pendingWords(moneyText(pending.body.amount, pending.body.currency ?? ""), partyName(pending.party))}
+          </p>
+          <Link to="/send">{app.send.findOut}</Link>
+        </Note>
+      )}
+      {adding && (
+        <Note look="warn" icon="clock">
+          <strong>{app.add.unknownTitle}</strong>
+          <p>{app.add.unknownWords(moneyText(adding.body.amount, adding.body.currency))}</p>
+          <Link to={`/add?currency=${adding.body.currency}`}>{app.send.findOut}</Link>
+        </Note>
+      )}
+    </>
   );
 }
 

@@ -132,7 +132,7 @@ export function LinePanel({ id, onClose }: { id: string; onClose: () => void }) 
   });
   return (
     <Dialog side title={words.title} onClose={onClose}>
-      {error ? (
+      {error && !data ? (
         <Failure problem={error} retry={() => void refetch()} />
       ) : data ? (
         <Story line={data} />

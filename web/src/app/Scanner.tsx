@@ -30,8 +30,11 @@ export function Scanner({ onFound, onClose }: { onFound: (named: string) => void
     if (!detectorClass) return undefined;
     const detector = new detectorClass({ formats: ["qr_code"] });
     let [stream, timer]: [MediaStream | null, number] = [null, 0];
+    let over = false;
+    const stop = () => stream?.getTracks().forEach((track) => track.stop());
     const look = async () => {
       const codes = video.current ? await detector.detect(video.current).catch(() => []) : [];
+      if (over) return;
       const named = codes.map(({ rawValue }) => handleIn(rawValue)).find(Boolean);
       if (codes.length > 0 && !named) setForeign(true);
       if (named) onFound(named);
@@ -41,6 +44,8 @@ export function Scanner({ onFound, onClose }: { onFound: (named: string) => void
       .getUserMedia({ video: { facingMode: "environment" } })
       .then(async (opened) => {
         stream = opened;
+        // It was closed before the camera was allowed.
+        if (over) stop();
         if (!video.current) return;
         video.current.srcObject = opened;
         await video.current.play();
@@ -48,8 +53,9 @@ export function Scanner({ onFound, onClose }: { onFound: (named: string) => void
       })
       .catch(() => setDenied(true));
     return () => {
+      over = true;
       clearTimeout(timer);
-      stream?.getTracks().forEach((track) => track.stop());
+      stop();
     };
     // The camera is opened once for as long as this is shown.
   }, []);

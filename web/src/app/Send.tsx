@@ -8,7 +8,7 @@ import { AmountField, sampleOf } from "../parts/amount";
 import { Icon } from "../parts/icons";
 import { moneyText, parseAmount } from "../parts/money";
 import { goBack, navigate, useQuery as useAddressQuery } from "../parts/router";
-import { Button, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
+import { Button, Failure, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { Confirm, Left, Result, Who, type Sent } from "./Confirm";
 import { partyName, recentPeople, useRecentLines, useWallet, type Party, type Wallet } from "./data";
@@ -48,10 +48,11 @@ function stepAddress(party: Party, currency: string | undefined, confirm = false
 export function Send() {
   const me = useSession().user.id;
   const [query] = useAddressQuery();
-  const { wallet, wallets } = useWallet();
-  const [draft, setDraft] = useDraft();
-  const [pending, setPending] = usePendingPayment();
+  const { wallet, wallets, failed, retry } = useWallet();
+  const [draft, setDraft, draftNow] = useDraft();
+  const { pending, remember, wants, forget: forgetPending } = usePendingPayment();
   const [left, setLeft] = useState(pending);
+  const [leftRefused, setLeftRefused] = useState(false);
   const [sent, setSent] = useState<Sent | null>(null);
   const fits = draft !== null && [draft.party.handle, draft.party.user_id].includes(query.to ?? "");
   // A code or a link names whom to pay.
@@ -66,23 +67,54 @@ export function Send() {
   const step = query.sent ? 3 : payment ? 2 : party ? 1 : 0;
   const heading = [words.title, words.title, words.confirmTitle, words.doneTitle][step] ?? words.title;
   // Whoever steps back from a payment without an answer has to find out before anything else.
-  if (pending && !payment && !left && !query.sent) setLeft(pending);
+  if (pending && !payment && !left && !query.sent) {
+    setLeft(pending);
+    setLeftRefused(false);
+  }
+  // It was answered to whoever had sent it, while this was looked at.
+  if (left && !pending && !leftRefused) setLeft(null);
+  // A link may name somebody otherwise than this page does.
+  const elsewhere = named.data && query.to !== nameOf(named.data) && !query.step ? stepAddress(named.data, query.currency) : null;
+  useEffect(() => {
+    if (elsewhere) navigate(elsewhere, { replace: true });
+  }, [elsewhere]);
   useTitle(left ? words.pendingTitle : heading, app.name);
+  /** Whether what is typed by now still is this payment; somebody may have begun another. */
+  const isDraftOf = ({ key }: Payment) => draftNow()?.payment?.key === key;
   const onSent = (done: Transfer, paid: Payment) => {
-    setDraft(null);
+    if (isDraftOf(paid)) setDraft(null);
     setLeft(null);
     setSent({ transfer: done, party: paid.party });
     if (isHere()) navigate(`/send?sent=${done.id}`, { replace: true });
     else tell(words.doneWords(moneyText(done.amount, done.currency), partyName(paid.party)));
   };
+  const onRefused = (refused: Payment) => (problem: Problem, here: boolean) => {
+    const now = draftNow();
+    if (now && isDraftOf(refused)) setDraft({ ...now, payment: { ...refused, key: newKey() } });
+    if (here) return;
+    const amount = moneyText(refused.body.amount, refused.body.currency ?? "");
+    tell(words.notSentTo(amount, partyName(refused.party), textOf(problem)), 10_000);
+  };
   if (left) {
     const forget = () => {
-      setPending(null);
+      forgetPending();
       setLeft(null);
       setDraft(null);
       navigate("/send", { replace: true });
     };
-    return <Left payment={left} remember={(on) => setPending(on ? left : null)} onSent={onSent} forget={forget} />;
+    return (
+      <Left
+        payment={left}
+        remember={remember(left)}
+        wanted={() => wants(left)}
+        onSent={onSent}
+        onRefused={(problem, here) => {
+          setLeftRefused(true);
+          onRefused(left)(problem, here);
+        }}
+        forget={forget}
+      />
+    );
   }
   return (
     <div className="narrow-page stack wide">
@@ -99,8 +131,9 @@ export function Send() {
         <Confirm
           payment={payment}
           wallet={wallets.find((each) => each.currency === payment.body.currency)}
-          remember={(on) => setPending(on ? payment : null)}
-          renew={() => draft && setDraft({ ...draft, payment: { ...payment, key: newKey() } })}
+          remember={remember(payment)}
+          wanted={() => wants(payment)}
+          onRefused={onRefused(payment)}
           back={() => goBack(stepAddress(payment.party, payment.body.currency ?? undefined))}
           onSent={onSent}
         />
@@ -114,9 +147,11 @@ export function Send() {
           keep={setDraft}
           back={() => {
             setDraft(null);
-            goBack("/send");
+            navigate("/send", { replace: true });
           }}
         />
+      ) : failed && !wallet ? (
+        <Failure problem={failed} retry={retry} />
       ) : query.to && (named.isPending || !wallet) && !named.error ? (
         <Skeleton height="64px" />
       ) : (

@@ -26,9 +26,9 @@ export function Settings() {
   const waits = [useProfile(), useFactor(), useSessions(), useWallets()].some((each) => each.isPending);
   const leave = async () => {
     setDraft(null);
-    await endSession(client).catch(() => undefined);
     // Whoever logs in next begins at the beginning.
     navigate("/", { replace: true });
+    await endSession(client);
   };
   return (
     <div className="narrow-page stack">
@@ -114,7 +114,7 @@ export function Row({ title, below, children }: { title: ReactNode; below?: Reac
 function ProfileCard() {
   const { data, error, refetch } = useProfile();
   const [editing, setEditing] = useState(false);
-  if (error) return <Failure problem={error} retry={() => void refetch()} />;
+  if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton height="84px" />;
   return (
     <section className="card" aria-label={words.profile}>
@@ -181,6 +181,7 @@ function EditProfile({ profile, onClose }: { profile: Profile; onClose: () => vo
 }
 
 function ChangePassword() {
+  const client = useQueryClient();
   const [open, setOpen] = useState(false);
   const [current, setCurrent] = useState("");
   const [next, setNext] = useState("");
@@ -192,6 +193,7 @@ function ChangePassword() {
       setCurrent("");
       setNext("");
       tell(words.changed);
+      return client.invalidateQueries({ queryKey: ["sessions"] });
     },
   });
   return (
@@ -249,7 +251,7 @@ function Sessions() {
   });
   return (
     <Card title={words.sessions}>
-      {error ? (
+      {error && !data ? (
         <Failure problem={error} retry={() => void refetch()} />
       ) : !data ? (
         <div className="setting">

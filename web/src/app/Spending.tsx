@@ -1,5 +1,5 @@
 // Where money goes: in and out by month, and the people of one month.
-import { keepPreviousData, useQuery as useAsked } from "@tanstack/react-query";
+import { useQuery as useAsked } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { compactMoney, exponentOf, Money, moneyText } from "../parts/money";
@@ -16,7 +16,7 @@ const MONTHS = 12;
 
 export function Spending() {
   useTitle(words.title, app.name);
-  const { wallet, wallets } = useWallet();
+  const { wallet, wallets, failed, retry } = useWallet();
   const [query, change] = useQuery();
   const { data, error, refetch } = useAsked({
     queryKey: ["insights", wallet?.id],
@@ -26,8 +26,8 @@ export function Spending() {
       return asked(api.GET("/wallets/{id}/insights", { params: { path: { id: wallet?.id ?? "" }, query: range } }));
     },
     enabled: wallet !== undefined,
-    placeholderData: keepPreviousData,
   });
+  if (failed && !wallet) return <Failure problem={failed} retry={retry} />;
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   const months = data?.months ?? [];
   const chosen = months.find((month) => month.month === query.month) ?? months.at(-1);

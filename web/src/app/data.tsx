@@ -117,6 +117,18 @@ function askAgain(client: QueryClient): void {
   }
 }
 
+/** Whether something was booked after the lines were asked for and before the stream began. */
+function isBehind(client: QueryClient, balances: readonly Balance[]): boolean {
+  const wallets = client.getQueryData<Wallet[]>(["wallets"]) ?? [];
+  const lines = client.getQueryData<Transaction[]>(["transactions", "recent"]);
+  if (!lines) return false;
+  return balances.some(({ wallet_id: id, version }) => {
+    const shown = lines.find((line) => line.wallet_id === id)?.balance.version ?? 0;
+    const asked = wallets.find((wallet) => wallet.id === id)?.version ?? version;
+    return version > asked || (shown < version && lines.length < RECENT_LINES);
+  });
+}
+
 function announce(line: Transaction): void {
   if (line.direction !== "in") return;
   const amount = moneyText(line.amount, line.currency, true);
@@ -139,13 +151,19 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     const later = () => {
       clearTimeout(timer);
       timer = window.setTimeout(() => {
-        void client.invalidateQueries({ queryKey: ["transactions", "history"] });
+        for (const kind of ["history", "count"]) void client.invalidateQueries({ queryKey: ["transactions", kind] });
         void client.invalidateQueries({ queryKey: ["insights"] });
       }, 400);
     };
     const stop = openLive({
       state: setState,
-      ready: (balances) => balances.forEach((balance) => takeBalance(client, balance)),
+      ready: (balances) => {
+        askAgain(client);
+        if (isBehind(client, balances)) {
+          for (const kind of ["transactions", "insights"]) void client.invalidateQueries({ queryKey: [kind] });
+        }
+        balances.forEach((balance) => takeBalance(client, balance));
+      },
       entry: ({ balance, transaction }: Entry) => {
         askAgain(client);
         takeBalance(client, balance);

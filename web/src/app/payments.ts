@@ -1,7 +1,7 @@
 // What somebody is about to send, and what was sent without an answer: kept in this tab through a
 // reload, for the person it belongs to and for nobody who logs in after them.
-import { useEffect, useState } from "react";
-import { api, asked, isUnknown, newKey, untilDefinite, Unreachable, type Problem, type Schemas } from "../api/client";
+import { useEffect, useRef, useState } from "react";
+import { api, asked, Discarded, isUnknown, newKey, Problem, untilDefinite, Unreachable, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import type { Party } from "./data";
 
@@ -78,11 +78,35 @@ function useKept<T>(name: string): [T | null, (value: T | null) => void] {
   return [value, (next) => keep(name, owner, next)];
 }
 
-export const useDraft = () => useKept<Draft>(DRAFT);
+/** Return the draft, how to keep another, and how to ask for what is one now. */
+export function useDraft(): [Draft | null, (value: Draft | null) => void, () => Draft | null] {
+  const owner = useSession().user.id;
+  return [...useKept<Draft>(DRAFT), () => kept<Draft>(DRAFT, owner)];
+}
 
-/** Return the payment whose answer never came, even after a reload: its key makes it safe. */
-export const usePendingPayment = () => useKept<Payment>(PENDING);
-export const usePendingMoney = () => useKept<AddedMoney>(ADDING);
+interface Pending<T> {
+  /** What was sent without an answer, even after a reload: its key makes it safe. */
+  pending: T | null;
+  /** Keep this one while its answer is not definite, then let go of it, and of no other. */
+  remember: (one: T) => (on: boolean) => void;
+  /** Whether it is still to be found out. */
+  wants: (one: T) => boolean;
+  forget: () => void;
+}
+
+function usePending<T extends { key: string }>(name: string): Pending<T> {
+  const owner = useSession().user.id;
+  const [pending, keepOne] = useKept<T>(name);
+  const wants = (one: T) => kept<T>(name, owner)?.key === one.key;
+  const remember = (one: T) => (on: boolean) => {
+    if (on) keepOne(one);
+    else if (wants(one)) keepOne(null);
+  };
+  return { pending, remember, wants, forget: () => keepOne(null) };
+}
+
+export const usePendingPayment = () => usePending<Payment>(PENDING);
+export const usePendingMoney = () => usePending<AddedMoney>(ADDING);
 
 export const paymentOf = (party: Party, amount: number, currency: string, note: string): Payment => ({
   key: newKey(),
@@ -95,15 +119,23 @@ interface Repeated<T> {
   attempt: () => Promise<T>;
   /** Called before the first attempt with true, and with false once the answer is definite. */
   remember: (pending: boolean) => void;
+  /** Whether it is still to be tried again; who has discarded it wants no further attempt. */
+  wanted: () => boolean;
   /** Whether it was sent before, and nobody knows what has become of it. */
   inDoubt: boolean;
-  onDone: (done: T) => void;
+  /** What was done; `here` is whether whoever asked is still looking at it. */
+  onDone: (done: T, here: boolean) => void;
   /** It was not done, for good: the key has been used up. */
-  onRefused: () => void;
+  onRefused: (problem: Problem, here: boolean) => void;
 }
 
 /** Repeat a request that moves money until its answer is definite. */
-export function useRepeated<T>({ attempt, remember, inDoubt, onDone, onRefused }: Repeated<T>) {
+export function useRepeated<T>({ attempt, remember, wanted, inDoubt, onDone, onRefused }: Repeated<T>) {
+  const here = useRef(true);
+  useEffect(() => {
+    here.current = true;
+    return () => void (here.current = false);
+  }, []);
   const [busy, setBusy] = useState(false);
   const [waits, setWaits] = useState<Problem | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -113,19 +145,26 @@ export function useRepeated<T>({ attempt, remember, inDoubt, onDone, onRefused }
     setBusy(true);
     setProblem(null);
     remember(true);
-    try {
-      const done = await untilDefinite(attempt, setWaits, doubt);
-      remember(false);
-      onDone(done);
-    } catch (error) {
-      setProblem(error as Problem);
-      if (isUnknown(error)) return;
-      remember(false);
-      onRefused();
-    } finally {
+    const over = () => {
       setBusy(false);
       setWaits(null);
+    };
+    let done: T;
+    try {
+      done = await untilDefinite(attempt, setWaits, doubt, wanted);
+    } catch (error) {
+      over();
+      if (error instanceof Discarded) return;
+      const found = error instanceof Problem ? error : new Unreachable();
+      setProblem(found);
+      if (isUnknown(found)) return;
+      remember(false);
+      onRefused(found, here.current);
+      return;
     }
+    over();
+    remember(false);
+    onDone(done, here.current);
   };
   return { busy, waits, problem, send };
 }

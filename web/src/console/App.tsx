@@ -42,14 +42,15 @@ export function App() {
     });
   }, [client]);
   if (isPending) return <div aria-busy="true" />;
-  if (error) return <Failure problem={error} retry={() => void refetch()} />;
+  // What was found before stays valid while the line is broken.
+  if (error && session === undefined) return <Failure problem={error} retry={() => void refetch()} />;
   if (!session) return <LogIn ended={ended} page={words.logInTitle} />;
   if (session.user.role === "user") return <NotStaff title={words.noStaffTitle} text={words.noStaff} to="app" link={words.toWallet} />;
   if (!session.second_factor) {
     return <NotStaff title={words.factorTitle} text={words.factor} to="app/settings" link={words.factorDo} />;
   }
   return (
-    <SessionContext value={session}>
+    <SessionContext key={session.user.id} value={session}>
       <Desk session={session} />
     </SessionContext>
   );
@@ -65,7 +66,7 @@ function NotStaff({ title, text, to, link }: { title: string; text: string; to: 
           <a className="button main" href={new URL(to, ROOT).href}>
             {link}
           </a>
-          <Button look="bare" onClick={() => void endSession(client).catch(() => undefined)}>
+          <Button look="bare" onClick={() => void endSession(client)}>
             {common.logOut}
           </Button>
         </Empty>
@@ -132,7 +133,7 @@ function Desk({ session }: { session: Session }) {
             </span>{" "}
             <span className="tiny quieter">{roleName(user.role)}</span>
           </span>
-          <IconButton icon="out" label={common.logOut} onClick={() => void endSession(client).catch(() => undefined)} />
+          <IconButton icon="out" label={common.logOut} onClick={() => void endSession(client)} />
         </div>
       </header>
       <div>

@@ -6,7 +6,7 @@ import { Link, useQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
 import { Dialog, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { DayInput, Table } from "./shared";
+import { DayInput, startOf, Table } from "./shared";
 import { actName, Changes, roleName, subjectName, useCurrencyOf, type Act } from "./telling";
 
 const words = all.audit;
@@ -18,12 +18,13 @@ export function AuditTrail() {
   useTitle(words.title, all.name);
   const [query, change] = useQuery();
   const [open, setOpen] = useState<Act | null>(null);
+  const [from, to] = [startOf(query.from), startOf(query.until, 1)];
   const filters = {
     ...(isAct(query.act) && { act: query.act }),
     ...(UUID.test(query.subject ?? "") && { subject: query.subject }),
     ...(UUID.test(query.actor ?? "") && { actor: query.actor }),
-    ...(query.from && { from: new Date(`${query.from}T00:00:00`).toISOString() }),
-    ...(query.until && { to: new Date(`${query.until}T23:59:59.999`).toISOString() }),
+    ...(from && { from }),
+    ...(to && { to }),
   };
   const pages = useInfiniteQuery({
     queryKey: ["audit-trail", filters],

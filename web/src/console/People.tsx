@@ -60,7 +60,9 @@ export function People() {
         row={(person) => (
           <tr key={person.id} className="opens" onClick={() => navigate(`/people/${person.id}`)}>
             <th scope="row">
-              <PersonLink person={person} />
+              <span onClick={(event) => event.stopPropagation()}>
+                <PersonLink person={person} />
+              </span>
               {person.handle && <p className="small-only tiny quieter">@{person.handle}</p>}
             </th>
             <td className="wide">{person.handle && `@${person.handle}`}</td>

@@ -1,14 +1,14 @@
 // Everything that moved and everything that was refused, newest first; each opens at the side.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
-import { api, asked, newKey, type Schemas } from "../api/client";
+import { api, asked, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { Money, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery, type Query } from "../parts/router";
 import { exactText, When } from "../parts/time";
 import { Button, Choice, Dialog, Failure, Identifier, Skeleton, useSettled, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, DayInput, nameOf, PersonLink, Table, useMay, type Movement } from "./shared";
+import { ActDialog, DayInput, nameOf, PersonLink, startOf, Table, useMay, type Movement } from "./shared";
 import { FactList, kindName } from "./telling";
 
 const words = all.transfers;
@@ -90,13 +90,6 @@ function Filters({ shown, query, change }: FiltersProps) {
 
 const currencyOf = (query: Query): string | undefined =>
   /^[A-Za-z]{3}$/.test(query.currency ?? "") ? query.currency?.toUpperCase() : undefined;
-
-function startOf(day: string | undefined, daysLater = 0): string | undefined {
-  if (!day) return undefined;
-  const date = new Date(`${day}T00:00:00`);
-  date.setDate(date.getDate() + daysLater);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
-}
 
 /** What both lists are asked for, as it stands in the address. */
 function filtersOf(query: Query) {
@@ -252,7 +245,7 @@ function RefusalPanel({ id, onClose }: { id: string; onClose: () => void }) {
   });
   return (
     <Dialog side title={data ? `${kindName(data.kind)}, ${words.refusedOnes.toLowerCase()}` : words.refusedOnes} onClose={onClose}>
-      {error ? <Failure problem={error} retry={() => void refetch()} /> : data ? <Why refusal={data} /> : <Skeleton height="14em" />}
+      {error && !data ? <Failure problem={error} retry={() => void refetch()} /> : data ? <Why refusal={data} /> : <Skeleton height="14em" />}
     </Dialog>
   );
 }
@@ -319,7 +312,7 @@ function MovementPanel({ id, onClose }: { id: string; onClose: () => void }) {
   });
   return (
     <Dialog side title={data ? kindName(data.kind) : words.title} onClose={onClose}>
-      {error ? <Failure problem={error} retry={() => void refetch()} /> : data ? <Facts movement={data} /> : <Skeleton height="14em" />}
+      {error && !data ? <Failure problem={error} retry={() => void refetch()} /> : data ? <Facts movement={data} /> : <Skeleton height="14em" />}
     </Dialog>
   );
 }
@@ -405,7 +398,6 @@ function RefundLink({ id }: { id: string }) {
 
 function Refund({ movement, onClose }: { movement: Movement; onClose: () => void }) {
   const { user } = useSession();
-  const [key] = useState(newKey);
   const [force, setForce] = useState(false);
   return (
     <ActDialog
@@ -413,7 +405,7 @@ function Refund({ movement, onClose }: { movement: Movement; onClose: () => void
       title={all.acts.refund}
       words={all.acts.refundWords}
       onClose={onClose}
-      act={(reason) =>
+      act={(reason, key) =>
         asked(
           api.POST("/admin/transactions/{id}/refund", {
             params: { path: { id: movement.id } },

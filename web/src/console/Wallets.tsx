@@ -1,7 +1,7 @@
 // Wallets; each opens at the side, with what staff may decide about it.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, asked, newKey } from "../api/client";
+import { api, asked } from "../api/client";
 import { decimalPoint, Money, moneyText, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { When } from "../parts/time";
@@ -77,7 +77,7 @@ function WalletPanel({ id, onClose }: { id: string; onClose: () => void }) {
   });
   return (
     <Dialog side title={words.title} onClose={onClose}>
-      {error ? <Failure problem={error} retry={() => void refetch()} /> : data ? <WalletFacts wallet={data} /> : <Skeleton height="12em" />}
+      {error && !data ? <Failure problem={error} retry={() => void refetch()} /> : data ? <WalletFacts wallet={data} /> : <Skeleton height="12em" />}
     </Dialog>
   );
 }
@@ -242,7 +242,6 @@ function Overdraft({ wallet, onClose }: WalletActProps) {
 
 function Adjust({ wallet, onClose }: WalletActProps) {
   const [text, setText] = useState("");
-  const [key] = useState(newKey);
   const { currency } = wallet;
   const negative = /^\s*[-\u2212]/.test(text);
   const size = parseAmount(text.replace(/^\s*[-\u2212+]/, ""), currency);
@@ -257,7 +256,7 @@ function Adjust({ wallet, onClose }: WalletActProps) {
       complete={amount !== null}
       said={acts.asked}
       onClose={onClose}
-      act={(reason) =>
+      act={(reason, key) =>
         asked(
           api.POST("/admin/adjustments", {
             body: { wallet_id: wallet.id, amount: amount ?? 0, reason },

@@ -1,12 +1,12 @@
 // What several views of the console share: tables with keyset paging, and acts with their reasons.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
-import type { Schemas } from "../api/client";
+import { isUnknown, newKey, untilDefinite, type Problem, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/router";
 import { clockText } from "../parts/time";
-import { Badge, Button, Dialog, Empty, Failure, Field, ProblemNote, Skeleton, tell, textOf } from "../parts/ui";
+import { Badge, Button, Dialog, Empty, Failure, Field, Note, ProblemNote, Skeleton, tell, textOf } from "../parts/ui";
 import { common } from "../text/common";
 import { words } from "../text/console";
 
@@ -55,9 +55,17 @@ export function DayInput({ label, value, onChange }: { label: string; value: str
   return (
     <label className="day">
       <span className="small quieter">{label}</span>
-      <input className="input compact" type="date" value={value ?? ""} onChange={(event) => onChange(event.target.value)} />
+      <input className="input compact" type="date" max="9999-12-31" value={value ?? ""} onChange={(event) => onChange(event.target.value)} />
     </label>
   );
+}
+
+/** Return when a day of the reader's begins, or one so many days later; nothing for what is no day. */
+export function startOf(day: string | undefined, daysLater = 0): string | undefined {
+  if (!day) return undefined;
+  const date = new Date(`${day}T00:00:00`);
+  date.setDate(date.getDate() + daysLater);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
 /** Since when what is shown is not that of now, while it cannot be asked for again. */
@@ -165,7 +173,8 @@ interface ActProps {
   danger?: boolean;
   /** Whether what else is asked for has been filled in. */
   complete?: boolean;
-  act: (reason: string) => Promise<unknown>;
+  /** Do it, under this key where there is one: the same key for the same act, however often it is sent. */
+  act: (reason: string, key: string) => Promise<unknown>;
   said?: string;
   onClose: () => void;
   children?: ReactNode;
@@ -176,16 +185,32 @@ export function ActDialog(props: ActProps) {
   const { title, before, after, danger = false, complete = true, act, said, onClose, children } = props;
   const client = useQueryClient();
   const [reason, setReason] = useState("");
+  const [key, setKey] = useState(newKey);
+  const [waits, setWaits] = useState<Problem | null>(null);
+  const [doubt, setDoubt] = useState<Problem | null>(null);
   const doing = useMutation({
-    mutationFn: () => act(reason.trim()),
+    mutationFn: () => untilDefinite(() => act(reason.trim(), key), setWaits, doubt),
+    onSettled: () => setWaits(null),
+    onError: (problem) => {
+      const unknown = isUnknown(problem);
+      setDoubt(unknown ? (problem as Problem) : null);
+      // A refusal has used the key up: what is asked for next is another act.
+      if (!unknown) setKey(newKey());
+    },
     onSuccess: async () => {
       tell(said ?? words.acts.done);
       onClose();
       await client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
     },
   });
+  // What has been sent is not taken back by looking away.
+  const close = () => {
+    if (doing.isPending) return;
+    if (doubt) tell(words.acts.leftUnknown, 10_000);
+    onClose();
+  };
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={close}>
       <form
         className="stack"
         onSubmit={(event) => {
@@ -194,7 +219,11 @@ export function ActDialog(props: ActProps) {
         }}
       >
         {props.words && <p className="quiet">{props.words}</p>}
-        {children}
+        {children && (
+          <fieldset className="stack" disabled={doing.isPending || doubt !== null}>
+            {children}
+          </fieldset>
+        )}
         {before !== undefined && (
           <dl className="change">
             <div>
@@ -217,16 +246,29 @@ export function ActDialog(props: ActProps) {
               required
               minLength={3}
               maxLength={500}
+              readOnly={doing.isPending || doubt !== null}
               value={reason}
               onChange={(event) => setReason(event.target.value)}
             />
           )}
         </Field>
-        <ProblemNote problem={doing.error} />
+        {doing.isPending && waits && <Note icon="clock">{words.acts.stillTrying}</Note>}
+        {doubt && !doing.isPending ? (
+          <div role="alert">
+            <Note look="warn" icon="alert">
+              <strong>{words.acts.unknownTitle}</strong>
+              <p>{words.acts.unknownWords}</p>
+            </Note>
+          </div>
+        ) : (
+          <ProblemNote problem={doing.isPending ? null : doing.error} />
+        )}
         <div className="buttons">
-          <Button onClick={onClose}>{common.cancel}</Button>
+          <Button onClick={close} disabled={doing.isPending}>
+            {common.cancel}
+          </Button>
           <Button look={danger ? "danger" : "main"} type="submit" disabled={!complete} busy={doing.isPending}>
-            {title}
+            {doubt ? words.acts.findOut : title}
           </Button>
         </div>
       </form>

@@ -121,6 +121,7 @@ export const app = {
     pendingHow: "Finding out is safe: if it was sent, you are told so; if not, it goes now, once.",
     lookInHistory: "Look in the history",
     notSent: "It was not sent",
+    notSentTo: (amount: string, who: string, why: string) => `${ended(`${amount} to ${who} was not sent`)} ${why}`,
     notKnown: "not known just now",
     busy: "The service is busy and has done nothing yet. It goes on by itself.",
     frozen: "This wallet is frozen: nothing can be sent from it. Ask the support why.",
@@ -134,6 +135,7 @@ export const app = {
     pendingWords: (amount: string, who: string) =>
       `${ended(`${amount} to ${who}`)} The page was left before the answer came.`,
     discard: "Do not try again",
+    discardHow: "What is on its way already may still arrive; then it is in your history.",
     balanceAfter: "Balance after",
   },
   add: {
@@ -150,7 +152,7 @@ export const app = {
     stillTrying: "No answer yet. Trying again: you are charged once, however often it is sent.",
     unknownTitle: "We do not know yet whether it was added",
     unknownWords: (amount: string) =>
-      `The connection broke before the answer about ${amount} came. Finding out is safe: you are charged once, however often you ask.`,
+      `The answer about ${amount} has not come yet. Finding out is safe: you are charged once, however often you ask.`,
   },
   receive: {
     title: "Receive money",

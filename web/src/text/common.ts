@@ -23,6 +23,8 @@ export const common = {
   loading: "Loading",
   skip: "Skip to content",
   logOut: "Log out",
+  stillIn: "This browser is still logged in: the service could not be told. Whoever uses it next would be you.",
+  logOutNow: "Log out now",
   lookingFurther: (when: string) => `Looked back to ${when} so far.`,
   incoming: "in",
   outgoing: "out",

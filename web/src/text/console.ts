@@ -71,7 +71,11 @@ export const words = {
     closeWords: "A closed wallet never opens again. It must be empty.",
     endSessionsWords: "They are logged out everywhere within two seconds.",
     ownRequest: "You asked for this: another administrator decides.",
-    notYours: "Your role does not allow this.",
+    stillTrying: "No answer yet. Trying again: it is done once, however often it is sent.",
+    unknownTitle: "We do not know yet whether it was done",
+    unknownWords: "The connection broke before the answer came. Finding out is safe: it is done once, however often you ask.",
+    findOut: "Find out",
+    leftUnknown: "Whether it was done is not known. Look at the audit trail before you ask for it again.",
   },
   transfers: {
     title: "Transfers", find: "Id or reference", none: "Nothing has this id or reference.", empty: "Nothing like that has moved.",
