@@ -108,7 +108,7 @@ async def at_the_port(said: Answers, client: httpx.AsyncClient, service: Service
 
 async def waiting(connection: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
     """Return when so many of the database's sessions wait for a lock."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await connection.fetchval(WAITING) < count:
             await asyncio.sleep(0.01)
 

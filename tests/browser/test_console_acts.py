@@ -13,7 +13,7 @@ from tests.conftest import reachable_directory
 from tests.integration.serving import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
 
 pytestmark = pytest.mark.slow
 
@@ -191,8 +191,12 @@ def test_a_refund_is_forced_into_a_debt_that_what_comes_in_repays(
     desk = Desk(browser, town, tmp_path).log_in("ada")
     page = desk.open(f"/transfers/{paid}")
     desk.begin("Refund", "Never delivered")
+    submit = desk.dialog("Refund").locator("button[type=submit]")
+    submit.click()
+    desk.dialog("Refund").get_by_role("alert").filter(has_text="not enough money").wait_for()
+    # What was refused has used its key up; what is asked for now is something else.
     desk.dialog("Refund").get_by_role("checkbox").check()
-    desk.dialog("Refund").locator("button[type=submit]").click()
+    submit.click()
     page.get_by_text("Refunded", exact=True).wait_for()
     page = desk.open(f"/wallets/{wallet_of(town, 'dora')}")
     panel = page.get_by_role("dialog")
@@ -206,7 +210,64 @@ def test_a_refund_is_forced_into_a_debt_that_what_comes_in_repays(
     page.get_by_role("row").filter(has_text="Never delivered").get_by_role("button").click()
     changes = desk.changes(desk.dialog("Refunded a transfer"))
     assert (changes["Debt"], changes["Forced"]) == (["0.00USD", "50.00USD"], ["–", "yes"])
-    desk.close()
+    desk.close("422")
+
+
+def test_a_lost_answer_to_an_act_is_asked_for_again_under_its_key_and_done_once(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    desk = Desk(browser, town, tmp_path).log_in("max")
+    page = desk.open(f"/wallets/{wallet_of(town, 'emil')}")
+    lost = iter([True, True])
+    keys: list[str | None] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        if next(lost, False):
+            assert route.fetch().status == 201
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/admin/adjustments", lose)
+    reason = "Asked once, answered late"
+    desk.begin("Adjust", reason, **{"Amount, USD": "3.21"})
+    dialog = desk.dialog("Adjust")
+    dialog.locator("button[type=submit]").click()
+    dialog.get_by_text("No answer yet. Trying again").wait_for()
+    page.keyboard.press("Escape")
+    assert dialog.get_by_role("button", name="Cancel").is_disabled()
+    dialog.wait_for(state="detached", timeout=20_000)
+    assert (len(keys), len(set(keys))) == (3, 1)
+    asked = town.call("GET", "/admin/adjustments?status=pending", "ada").json()["items"]
+    assert [one["reason"] for one in asked].count(reason) == 1
+    desk.close("ERR_FAILED")
+
+
+def test_a_day_that_is_none_and_a_line_that_breaks_take_nothing_away(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    desk = Desk(browser, town, tmp_path).log_in("max")
+    page = desk.open("/audit?from=20261-01-01&until=x")
+    page.get_by_role("heading", level=1, name="Audit trail").wait_for()
+    page.get_by_role("region", name="Audit trail").wait_for()
+    page = desk.open(f"/wallets/{wallet_of(town, 'emil')}")
+    desk.begin("Freeze", "Half a reason")
+    refusing = True
+
+    def refuse(route: Route) -> None:
+        if refusing:
+            route.abort()
+        else:
+            route.continue_()
+
+    for asked in ("**/session", "**/admin/wallets/*"):
+        page.route(asked, refuse)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
+    page.wait_for_timeout(8_000)  # Longer than every repetition of a look-up takes.
+    assert desk.dialog("Freeze").get_by_label("Reason").input_value() == "Half a reason"
+    refusing = False
+    desk.close("ERR_FAILED")
 
 
 def test_ended_sessions_are_over_in_the_persons_own_window(

@@ -55,7 +55,7 @@ export function DayInput({ label, value, onChange }: { label: string; value: str
   return (
     <label className="day">
       <span className="small quieter">{label}</span>
-      <input className="input compact" type="date" max="9999-12-31" value={value ?? ""} onChange={(event) => onChange(event.target.value)} />
+      <input className="input compact" type="date" max="9999-12-31" value={startOf(value) ? value : ""} onChange={(event) => onChange(event.target.value)} />
     </label>
   );
 }

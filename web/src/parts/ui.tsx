@@ -198,14 +198,24 @@ export function Dialog({ title, side = false, onClose, children }: DialogProps) 
     if (opened && !opened.open) opened.showModal();
     return () => opened?.close();
   }, []);
+  // What was opened from here, and lies above, is closed first.
+  const leave = () => !dialog.current?.querySelector("dialog[open]") && onClose();
   return (
     <dialog
       ref={dialog}
       className={side ? "side" : "dialog"}
       aria-labelledby={id}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        // Asked by `cancel`, a browser closes it the second time whatever it is told.
+        event.preventDefault();
+        event.stopPropagation();
+        leave();
+      }}
       onCancel={(event) => {
         event.preventDefault();
-        onClose();
+        event.stopPropagation();
+        leave();
       }}
       onMouseDown={(event) => event.target === dialog.current && onClose()}
     >
