@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -38,10 +39,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, help="where the demo is kept")
     parser.add_argument("--people", type=int, default=260)
-    parser.add_argument("--port", type=int, default=4000)
+    parser.add_argument("--port", type=int, default=int(os.environ.get("WALLET_PORT") or 4000))
     parser.add_argument("--load-only", action="store_true", help="fill and verify, and stop")
     parser.add_argument("--quiet", action="store_true", help="serve without traffic of its own")
     given = parser.parse_args()
+    if not given.load_only and is_taken(given.port):
+        print(f"Port {given.port} is taken: choose another one by WALLET_PORT.", file=sys.stderr)
+        return 1
     if given.directory is not None:
         given.directory.mkdir(parents=True, exist_ok=True)
         given.directory.chmod(0o711)
@@ -52,6 +56,12 @@ def main() -> int:
     if not fill(given.people):
         return 1
     return 0 if given.load_only else serve(given.port, traffic=not given.quiet)
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens there already, which is better known before a year is booked."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def fill(people: int) -> bool:
@@ -81,11 +91,14 @@ def fill(people: int) -> bool:
 
 def serve(port: int, *, traffic: bool) -> int:
     """Serve until told to stop."""
+    command = Path(sys.executable).with_name("wallet")
     print(
         f"The wallet is at http://localhost:{port}/app.\n"
         f"Log in as {PAYERS[0]}@demo.example with the password: {PASSWORD}\n"
-        "For the console: wallet create-admin, then set up a second factor at /app/settings.\n"
-        f"(WALLET_DATA_DIRECTORY={os.environ['WALLET_DATA_DIRECTORY']})",
+        "For the console, make an administrator (two, to see what takes two), log in at /app, set "
+        "up a\nsecond factor under Settings, and open /console:\n"
+        f"  WALLET_DATA_DIRECTORY={os.environ['WALLET_DATA_DIRECTORY']} \\\n"
+        f"  {command} create-admin --email ada@example.com --first-name Ada --last-name Lovelace",
         flush=True,
     )
     service = subprocess.Popen([sys.executable, "-m", "wallet", "serve", "--port", str(port)])

@@ -157,7 +157,7 @@ def create_admin(
         password = sys.stdin.readline().rstrip("\n")
     try:
         with bootstrap.database(settings) as addresses:
-            person_id = asyncio.run(
+            lines = asyncio.run(
                 bootstrap.create_admin(
                     settings,
                     addresses,
@@ -170,7 +170,8 @@ def create_admin(
             )
     except bootstrap.StartFailed as error:
         _fail(str(error))
-    typer.echo(f"{email} is an administrator ({person_id}).")
+    for line in lines:
+        typer.echo(line)
 
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit trail for ever.")]

@@ -248,6 +248,8 @@ def test_a_day_that_is_none_and_a_line_that_breaks_take_nothing_away(
     browser: Browser, town: Town, tmp_path: Path
 ) -> None:
     desk = Desk(browser, town, tmp_path).log_in("max")
+    for nowhere in ("/nowhere", "/people/abc"):
+        desk.open(nowhere).get_by_text("There is nothing at this address").wait_for()
     page = desk.open("/audit?from=20261-01-01&until=x")
     page.get_by_role("heading", level=1, name="Audit trail").wait_for()
     page.get_by_role("region", name="Audit trail").wait_for()

@@ -125,6 +125,23 @@ def test_a_taken_port_is_named(directory: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_demo_looks_at_its_port_before_it_books_a_year(directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "scripts/demo.py", "--directory", str(directory / "demo")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=Path(__file__).parents[2],
+            env=clean_environment(WALLET_PORT=port),
+        )
+    assert done.returncode == 1
+    assert (done.stdout, f"Port {port} is taken" in done.stderr) == ("", True), done.stderr
+    assert not (directory / "demo").exists()
+
+
 def test_production_with_unsafe_settings_does_not_start(directory: Path) -> None:
     code, said = wallet(directory, "serve", WALLET_ENVIRONMENT="production")
     assert code == 1
@@ -168,6 +185,10 @@ def test_the_commands_work_without_a_running_service(directory: Path) -> None:
     )
     assert code == 0, said
     assert "admin@example.com is an administrator" in said
+    assert "were not used" not in said
+    again = ("create-admin", "--email=admin@example.com", "--first-name=X", "--last-name=Y")
+    code, said = wallet(directory, *again, text="some other password\n")
+    assert (code, "those you gave were not used" in said) == (0, True), said
     code, said = wallet(
         directory,
         "create-admin",
@@ -183,6 +204,14 @@ def test_the_commands_work_without_a_running_service(directory: Path) -> None:
     assert (code, "email-not-verified" in said) == (1, True), said
     code, said = wallet(directory, "revoke-role", "--email=admin@example.com", "--reason=A test.")
     assert (code, "has the role user" in said) == (0, True), said
+    code, said = wallet(directory, "revoke-role", "--email=admin@example.com", "--reason=A test.")
+    assert (code, "nothing was changed" in said) == (0, True), said
+    for command in (
+        ("reset-second-factor", "nobody@example.com", "--reason=A test."),
+        ("revoke-role", "--email=nobody@example.com", "--reason=A test."),
+    ):
+        code, said = wallet(directory, *command)
+        assert (code, "person-not-found" in said) == (1, True), said
     code, said = wallet(directory, "migrate", "down")
     assert code in {0, 1}
     assert "Traceback" not in said

@@ -11,6 +11,7 @@ from wallet.application.log_in import Tokens
 from wallet.application.second_factor_checks import second_factor_of_staff
 from wallet.application.unit_of_work import Interrupted, UnitOfWork
 from wallet.domain.audit_trail import ActKind
+from wallet.domain.back_office import PersonNotFound
 from wallet.domain.guards import LogInDelayed
 from wallet.domain.second_factors import (
     OneTimeCode,
@@ -31,7 +32,6 @@ from wallet.domain.sessions import (
     SessionRevoked,
 )
 from wallet.domain.staff import command_line
-from wallet.domain.users import AccountClosed
 from wallet.infrastructure.security.keys import SecretInvalid
 from wallet.infrastructure.security.one_time_codes import PasslibOneTimeCodes
 
@@ -465,7 +465,7 @@ async def test_staff_can_take_it_off_which_ends_all_sessions_and_is_kept() -> No
     assert town.mailer.outbox[-1].subject == "The second factor was taken off"
     with pytest.raises(SecondFactorOff):
         await town.second_factors.reset("ada@example.com", root, "again")
-    with pytest.raises(AccountClosed):
+    with pytest.raises(PersonNotFound):
         await town.second_factors.reset("nobody@example.com", root, "nobody")
 
 

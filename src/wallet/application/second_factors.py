@@ -19,6 +19,7 @@ from wallet.application.revocations import Revocations
 from wallet.application.second_factor_checks import SecondFactorChecks, digest_of_code
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from wallet.domain.audit_trail import Act, ActKind, SubjectKind
+from wallet.domain.back_office import PersonNotFound
 from wallet.domain.events import Event
 from wallet.domain.second_factors import (
     RECOVERY_CODE_LENGTH,
@@ -176,14 +177,16 @@ class SecondFactors:
         """Take the second factor off somebody who has lost it, and end all their sessions.
 
         Who does so and why stand in the audit trail; the person hears only that it was done.
-        Raises `ReasonInvalid`, `EmailInvalid`, `AccountClosed` if nobody has this address, or
+        Raises `ReasonInvalid`, `EmailInvalid`, `PersonNotFound` if nobody has this address, or
         `SecondFactorOff`.
         """
         reason = reason_of(reason)
         async with self._unit_of_work() as work:
             now = self._clock()
             found = await work.users.by_email(email_of(email))
-            user = _open(None if found is None else await work.users.lock(found.id))
+            if found is None:
+                raise PersonNotFound
+            user = _open(await work.users.lock(found.id))
             await self._checks.require_on(work, user.id)
             await work.second_factors.remove(user.id)
             ended = await work.sessions.revoke_all(user.id, now)

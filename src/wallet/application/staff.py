@@ -34,22 +34,29 @@ class Staff:
 
     async def appoint(
         self, wish: SignUp, actor: StaffMember = UNKNOWN, reason: str = APPOINTED
-    ) -> UUID:
+    ) -> tuple[UUID, bool]:
         """Make an administrator of whoever has this e-mail address, signing them up if nobody has.
 
-        Somebody who has an account keeps name and password. Raises what `People.sign_up` raises.
+        Return who it is, and whether they were signed up: somebody who has an account keeps name
+        and password. Raises what `People.sign_up` raises.
         """
         async with self._unit_of_work() as work:
             known = await work.users.by_email(email_of(wish.email))
+        if known is not None and known.role is Role.ADMIN:
+            return known.id, False
         if known is not None and known.email_verified_at is None:
             # Whoever signs up with an administrator's address first must not become one.
             raise EmailNotVerified
         user_id = known.id if known is not None else (await self._people.sign_up(wish)).user.id
         await self._give(user_id, Role.ADMIN, actor, reason)
-        return user_id
+        return user_id, known is None
 
-    async def give_role(self, email: str, role: Role, actor: StaffMember, reason: str) -> UUID:
+    async def give_role(
+        self, email: str, role: Role, actor: StaffMember, reason: str
+    ) -> tuple[UUID, bool]:
         """Give whoever has this e-mail address a role; `Role.USER` takes every other one away.
+
+        Return who it is, and whether that changed anything.
 
         Raises `PersonNotFound`, `EmailNotVerified` for a role of the staff, or `ReasonInvalid`.
         """
@@ -59,17 +66,17 @@ class Staff:
             raise PersonNotFound
         if role.is_staff and known.email_verified_at is None:
             raise EmailNotVerified
-        await self._give(known.id, role, actor, reason)
-        return known.id
+        return known.id, await self._give(known.id, role, actor, reason)
 
-    async def _give(self, user_id: UUID, role: Role, actor: StaffMember, reason: str) -> None:
+    async def _give(self, user_id: UUID, role: Role, actor: StaffMember, reason: str) -> bool:
+        """Give the role; return whether it is another one than before."""
         reason, now = reason_of(reason), self._clock()
         async with self._unit_of_work() as work:
             user = await work.users.lock(user_id)
             if user is None or user.closed_at is not None:
                 raise AccountClosed
             if user.role is role:
-                return
+                return False
             await work.users.save(replace(user, role=role))
             event = Event(self._new_id(), user_id, "user.appointed", {"role": role.value}, now)
             await work.events.add(event)
@@ -87,3 +94,4 @@ class Staff:
             )
             await work.audit_trail.add(act)
             await work.commit()
+        return True

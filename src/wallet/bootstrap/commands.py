@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
-from uuid import UUID
 
 from wallet.api.app import create_app
 from wallet.api.app import openapi_document as document_of
@@ -180,8 +179,11 @@ async def create_admin(
     last_name: str,
     password: str,
     by: str,
-) -> UUID:
-    """Make an administrator; return their id. Raises `StartFailed` with the reason if refused."""
+) -> list[str]:
+    """Make an administrator; return a line that says so.
+
+    Raises `StartFailed` with the reason if refused.
+    """
     wish = SignUp(
         first_name=first_name,
         last_name=last_name,
@@ -191,7 +193,13 @@ async def create_admin(
         address="127.0.0.1",
     )
     async with _parts(settings, addresses) as parts:
-        return await parts.staff.appoint(wish, command_line(by))
+        person_id, joined = await parts.staff.appoint(wish, command_line(by))
+    if joined:
+        return [f"{email} is an administrator ({person_id})."]
+    return [
+        f"{email} is an administrator ({person_id}).",
+        "They were here already, with a name and a password: those you gave were not used.",
+    ]
 
 
 async def reset_second_factor(
@@ -224,7 +232,9 @@ async def give_role(
     Raises `StartFailed` with the reason if refused.
     """
     async with _parts(settings, addresses) as parts:
-        id_ = await parts.staff.give_role(email, Role(role), command_line(by), reason)
+        id_, changed = await parts.staff.give_role(email, Role(role), command_line(by), reason)
+    if not changed:
+        return [f"{email} had the role {role} already ({id_}): nothing was changed or written."]
     return [f"{email} has the role {role} ({id_})."]
 
 

@@ -49,12 +49,13 @@ def banner(settings: Settings, tls: TlsFiles | None, where: str) -> str:
     lines = [
         "",
         f"  Wallet is serving on {url}  ({settings.environment.value}, {where})",
+        f"  Wallet:     {url}/app, for staff {url}/console",
         f"  Try it:     {url}/docs",
         f"  Reference:  {url}/redoc",
     ]
     if not settings.production:
         lines.append(f"  Mails:      {url}/dev/mail")
-    lines += ["  Next step:  sign up with POST /users, log in with POST /users/login.", ""]
+    lines += ["  Next step:  sign up at /app, or with POST /users.", ""]
     if settings.tls_own_certificate and tls is not None:
         lines += _for_phones(f"{settings.public_url}/app", tls)
     return "\n".join(lines)

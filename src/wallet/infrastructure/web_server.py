@@ -169,7 +169,10 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise AddressInUse(f"{host}:{port} cannot be listened on: {error.strerror}.") from None
+        raise AddressInUse(
+            f"{host}:{port} cannot be listened on: {error.strerror}. "
+            "Another port is chosen by --port or WALLET_PORT."
+        ) from None
     listener.set_inheritable(True)
     return listener
 

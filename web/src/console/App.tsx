@@ -7,7 +7,7 @@ import { api, asked, onSessionLost } from "../api/client";
 import { endSession, forgetSession, SessionContext, useFoundSession, type Session } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
 import { Link, ROOT, usePath } from "../parts/router";
-import { Avatar, Badge, Button, Empty, Failure, IconButton, useSettled } from "../parts/ui";
+import { Avatar, Badge, Button, Empty, Failure, IconButton, useSettled, useTitle } from "../parts/ui";
 import { common } from "../text/common";
 import { words } from "../text/console";
 import { Approvals } from "./Approvals";
@@ -75,8 +75,23 @@ function NotStaff({ title, text, to, link }: { title: string; text: string; to: 
   );
 }
 
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+function Nowhere() {
+  useTitle(words.notFoundTitle, words.name);
+  return (
+    <Empty icon="search" title={words.notFoundTitle}>
+      <p>{words.notFound}</p>
+      <Link className="button plain" to="/">
+        {words.nav.overview}
+      </Link>
+    </Empty>
+  );
+}
+
 function View() {
   const [, first = "", id = ""] = usePath().split("/");
+  if (id && !UUID.test(id)) return <Nowhere />;
   switch (first) {
     case "people":
       return id ? <PersonView key={id} id={id} /> : <People />;
@@ -90,8 +105,10 @@ function View() {
       return <AuditTrail />;
     case "integrity":
       return <IntegrityView />;
-    default:
+    case "":
       return <Overview />;
+    default:
+      return <Nowhere />;
   }
 }
 

@@ -80,7 +80,7 @@ export const problems: Readonly<Record<string, string>> = {
   "period-invalid": "A period begins before it ends, and no later than now.",
   "wallet-frozen": "The wallet is frozen, so this money cannot move. Ask the support why.",
   "wallet-closed": "The wallet is closed.",
-  "wallet-not-empty": "Your wallets must be empty first.",
+  "wallet-not-empty": "There is still money in it: wallets must be empty first.",
   "wallet-already-open": "You have a wallet in this currency already.",
   "top-up-declined": "The payment source declined. No money was moved.",
   "amount-out-of-range": "This amount is too large.",

@@ -141,4 +141,6 @@ export const words = {
     facts: Record<string, string>;
     values: Record<string, string>;
   },
+  notFoundTitle: "There is nothing at this address",
+  notFound: "The link may be old or mistyped.",
 };
