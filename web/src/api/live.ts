@@ -40,6 +40,8 @@ export function openLive(handlers: LiveHandlers): () => void {
   let timer = 0;
   let tries = 0;
   let over = false;
+  // Of two that are being opened at once, the later one counts.
+  let newest = 0;
   let staleSince: number | null = null;
 
   const stale = () => {
@@ -52,24 +54,28 @@ export function openLive(handlers: LiveHandlers): () => void {
     timer = window.setTimeout(() => void connect(), waitMs * (0.75 + Math.random() / 2));
   };
   const connect = async () => {
+    const mine = ++newest;
     let ticket: string;
     try {
       ({ ticket } = await asked(api.POST("/live/tickets")));
     } catch (error) {
+      if (mine !== newest) return;
       stale();
       if (!(error instanceof Problem && error.status === 401)) again();
       return;
     }
-    if (over) return;
+    if (over || mine !== newest) return;
+    socket?.close();
     const address = new URL("live", ROOT);
     address.protocol = address.protocol.replace("http", "ws");
-    socket = new WebSocket(address);
-    socket.onopen = () => {
+    const opened = (socket = new WebSocket(address));
+    opened.onopen = () => {
       const ids = [...seen].map(([wallet, version]) => `${wallet}:${version}`);
-      socket?.send(JSON.stringify({ ticket, last_event_ids: ids }));
+      opened.send(JSON.stringify({ ticket, last_event_ids: ids }));
     };
-    socket.onmessage = ({ data }: MessageEvent<string>) => take(JSON.parse(data) as Ready | Entry);
-    socket.onclose = ({ code }) => {
+    opened.onmessage = ({ data }: MessageEvent<string>) => take(JSON.parse(data) as Ready | Entry);
+    opened.onclose = ({ code }) => {
+      if (opened !== socket) return;
       stale();
       again(code === TOO_MANY ? 30_000 : undefined);
     };

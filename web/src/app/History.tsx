@@ -25,7 +25,7 @@ function beginningOf(day: string | undefined, later = 0): string | null {
 }
 
 /** Return what to ask for, from what stands in the address. */
-function filtersOf(query: Query, currency: string): HistoryFilters {
+function filtersOf(query: Query, currency: string | undefined): HistoryFilters {
   const filters: HistoryFilters = {};
   if (query.q?.trim()) filters.q = query.q.trim().slice(0, 200);
   if (query.direction === "in" || query.direction === "out") filters.direction = query.direction;
@@ -33,10 +33,11 @@ function filtersOf(query: Query, currency: string): HistoryFilters {
   const [from, until] = [beginningOf(query.from), beginningOf(query.until, 1)];
   if (from) filters.booked_from = from;
   if (until) filters.booked_to = until;
-  const [min, max] = [parseAmount(query.min ?? "", currency), parseAmount(query.max ?? "", currency)];
-  if (min !== null) filters.amount_min = min;
-  if (max !== null) filters.amount_max = max;
-  if (/^[A-Z]{3}$/.test(query.currency ?? "")) filters.currency = currency;
+  // An amount is one of a currency: over wallets of several, 100 would mean another one in each.
+  const [min, max] = [query.min, query.max].map((text) => (currency && text ? parseAmount(text, currency) : null));
+  if (min) filters.amount_min = min;
+  if (max) filters.amount_max = max;
+  if (query.currency && /^[A-Z]{3}$/.test(query.currency)) filters.currency = query.currency;
   return filters;
 }
 
@@ -47,7 +48,8 @@ export function History({ id }: { id: string }) {
   const [query, change] = useQuery();
   const { wallet, wallets } = useWallet();
   const [statement, setStatement] = useState(false);
-  const filters = useMemo(() => filtersOf(query, query.currency ?? wallet?.currency ?? "USD"), [query, wallet?.currency]);
+  const currency = query.currency ?? (wallets.length === 1 ? wallet?.currency : undefined);
+  const filters = useMemo(() => filtersOf(query, currency), [query, currency]);
   const rest = location.search;
   return (
     <div className="stack">
@@ -60,7 +62,7 @@ export function History({ id }: { id: string }) {
       <Filters
         query={query}
         change={change}
-        currency={query.currency ?? wallet?.currency ?? "USD"}
+        currency={currency}
         currencies={wallets.map((each) => each.currency)}
       />
       <Results filters={filters} selected={id} clear={() => change(Object.fromEntries(NAMES.map((name) => [name, null])))} />
@@ -73,7 +75,8 @@ export function History({ id }: { id: string }) {
 interface FiltersProps {
   query: Query;
   change: (changes: Record<string, string | null>) => void;
-  currency: string;
+  /** That of every line that is asked for, if it is one. */
+  currency: string | undefined;
   currencies: string[];
 }
 
@@ -140,7 +143,7 @@ function Filters({ query, change, currency, currencies }: FiltersProps) {
               )}
             </Field>
           ))}
-          {(["min", "max"] as const).map((name) => (
+          {currency && (["min", "max"] as const).map((name) => (
             <Field
               key={name}
               label={words[name]}

@@ -6,7 +6,7 @@ import type { Transaction } from "../api/live";
 import { Icon, type IconName } from "../parts/icons";
 import { Money } from "../parts/money";
 import { Link, ROOT } from "../parts/router";
-import { clockText, dayText, exactText, timeLanguage } from "../parts/time";
+import { clockText, dayText, exactText, timeLanguage, useNow } from "../parts/time";
 import { Avatar, Button, Dialog, Failure, Identifier, ProblemNote, Skeleton } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
@@ -74,6 +74,8 @@ interface ListProps {
 
 /** Lines under the days on which they were booked. */
 export function LineList({ lines, toLine, selected }: ListProps) {
+  // At midnight, what was today is yesterday.
+  useNow();
   const days: { day: string; lines: Transaction[] }[] = [];
   for (const line of lines) {
     const day = dayText(line.booked_at);

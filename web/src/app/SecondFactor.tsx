@@ -4,7 +4,7 @@ import { useState, type FormEvent } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { useRefreshedSession, useSession } from "../api/session";
 import { CodeField, PasswordField } from "../parts/password";
-import { Badge, Button, Dialog, Identifier, Note, ProblemNote } from "../parts/ui";
+import { Badge, Button, Dialog, Failure, Identifier, Note, ProblemNote } from "../parts/ui";
 import { app } from "../text/app";
 import { Row } from "./Settings";
 
@@ -19,9 +19,10 @@ export function useFactor() {
 
 export function SecondFactor() {
   const { user } = useSession();
-  const { data } = useFactor();
+  const { data, error, refetch } = useFactor();
   const [open, setOpen] = useState<"set-up" | "codes" | "off" | null>(null);
   const close = () => setOpen(null);
+  if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   return (
     <>
       <Row title={words.factor} below={data ? (data.enabled ? words.factorOn(data.recovery_codes_left) : words.factorOff) : "\u00a0"}>

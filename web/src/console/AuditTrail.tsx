@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { Link, useQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
-import { Dialog, Identifier, useTitle } from "../parts/ui";
+import { Button, Dialog, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
 import { DayInput, startOf, Table } from "./shared";
 import { actName, Changes, roleName, subjectName, useCurrencyOf, type Act } from "./telling";
@@ -48,6 +48,14 @@ export function AuditTrail() {
             </option>
           ))}
         </select>
+        {(["subject", "actor"] as const).map(
+          (name) =>
+            query[name] && (
+              <Button key={name} size="compact" icon="close" title={words.everybody} onClick={() => change({ [name]: null })}>
+                {name === "subject" ? words.subject : words.who} …{query[name].slice(-8)}
+              </Button>
+            ),
+        )}
         <DayInput label={words.from} value={query.from} onChange={(from) => change({ from })} />
         <DayInput label={words.to} value={query.until} onChange={(until) => change({ until })} />
       </div>

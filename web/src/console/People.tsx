@@ -22,6 +22,12 @@ export function People() {
   const [text, setText] = useState(query.q ?? "");
   const q = useSettled(text.trim());
   useEffect(() => change({ q }), [q, change]);
+  // Another address, by the rail or the browser's buttons: then the field follows.
+  const [known, setKnown] = useState(query.q ?? "");
+  if (known !== (query.q ?? "")) {
+    setKnown(query.q ?? "");
+    if (q !== (query.q ?? "")) setText(query.q ?? "");
+  }
   const role = oneOf(ROLES, query.role);
   const status = oneOf(STATUSES, query.status);
   const filters = { ...(q && { q }), ...(role && { role }), ...(status && { status }) };

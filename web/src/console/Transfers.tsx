@@ -390,7 +390,7 @@ function RefundLink({ id }: { id: string }) {
     <>
       <dt>{words.refunds}</dt>
       <dd>
-        <Link to={`/transfers/${id}`}>…{id.slice(-8)}</Link>
+        <Link to={placeOf(id, "completed")}>…{id.slice(-8)}</Link>
       </dd>
     </>
   );

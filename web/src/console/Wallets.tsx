@@ -2,7 +2,8 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, asked } from "../api/client";
-import { decimalPoint, Money, moneyText, parseAmount } from "../parts/money";
+import { exampleOf } from "../parts/amount";
+import { Money, moneyText, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { When } from "../parts/time";
 import { Badge, Button, Choice, Dialog, Failure, Field, Identifier, Skeleton, useTitle } from "../parts/ui";
@@ -235,7 +236,7 @@ function Overdraft({ wallet, onClose }: WalletActProps) {
         asked(api.POST("/admin/wallets/{id}/overdraft", { params: { path: { id: wallet.id } }, body: { limit: limit ?? 0, reason } }))
       }
     >
-      <AmountInput label={`${acts.limit}, ${currency}`} hint={acts.limitHint} value={text} onChange={setText} />
+      <AmountInput currency={currency} label={`${acts.limit}, ${currency}`} hint={acts.limitHint} value={text} onChange={setText} />
     </ActDialog>
   );
 }
@@ -265,24 +266,25 @@ function Adjust({ wallet, onClose }: WalletActProps) {
         )
       }
     >
-      <AmountInput label={`${acts.amount}, ${currency}`} hint={acts.amountHint} value={text} onChange={setText} />
+      <AmountInput currency={currency} label={`${acts.amount}, ${currency}`} hint={acts.amountHint} value={text} onChange={setText} />
       {amount !== null && <p className="strong">{moneyText(amount, currency, true)}</p>}
     </ActDialog>
   );
 }
 
 interface AmountInputProps {
+  currency: string;
   label: string;
   hint: string;
   value: string;
   onChange: (value: string) => void;
 }
 
-function AmountInput({ label, hint, value, onChange }: AmountInputProps) {
+function AmountInput({ currency, label, hint, value, onChange }: AmountInputProps) {
   return (
     <Field label={label} hint={hint}>
       {(attributes) => (
-        <input {...attributes} className="input numbers" autoComplete="off" required placeholder={`0${decimalPoint}00`} value={value} onChange={(event) => onChange(event.target.value)} />
+        <input {...attributes} className="input numbers" autoComplete="off" required placeholder={exampleOf(currency)} value={value} onChange={(event) => onChange(event.target.value)} />
       )}
     </Field>
   );

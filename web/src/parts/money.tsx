@@ -114,7 +114,7 @@ export function LiveMoney({ amount, currency }: { amount: number; currency: stri
 const parts = new Intl.NumberFormat(navigator.languages as string[]).formatToParts(12345.6);
 
 /** The separator of decimals in the reader's writing. */
-export const decimalPoint = parts.find((part) => part.type === "decimal")?.value ?? ".";
+const decimalPoint = parts.find((part) => part.type === "decimal")?.value ?? ".";
 
 /** Write every digit as 0 to 9, whatever script it was typed in: ٣ and ３ are 3. */
 function plainDigits(text: string): string {

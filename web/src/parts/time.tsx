@@ -26,7 +26,7 @@ setInterval(() => {
   listeners.forEach((listener) => listener());
 }, 15_000);
 
-function useNow(): number {
+export function useNow(): number {
   return useSyncExternalStore(
     (listener) => {
       listeners.add(listener);

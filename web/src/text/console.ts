@@ -23,7 +23,7 @@ export const words = {
   overview: {
     transfers: "Transfers today", volume: "Volume today", signUps: "Sign-ups today", active: "Active people today",
     refused: (count: number) => counted(count, "refusal", "refusals"),
-    than: "against yesterday by now", allYesterday: (people: string) => `${people} in all of yesterday`, same: "as yesterday by now",
+    than: "against yesterday by now, in UTC", allYesterday: (people: string) => `${people} in all of yesterday`, same: "as yesterday by now",
     perMinute: "Transfers per minute, last hour", perHour: "Volume per hour, last 48 hours",
     refusals: "Refusals by reason", noRefusals: "Nothing has been refused today or yesterday.",
     today: "Today", yesterday: "Yesterday", reason: "Reason", minute: "Minute", hour: "Hour", count: "Transfers",
@@ -92,7 +92,7 @@ export const words = {
     status: "Status",
   },
   audit: {
-    title: "Audit trail", when: "When", who: "Who", act: "Act", subject: "Subject", reason: "Reason", empty: "No act is like that.",
+    title: "Audit trail", when: "When", who: "Who", act: "Act", subject: "Subject", everybody: "Of everybody again", reason: "Reason", empty: "No act is like that.",
     filterAct: "Act, such as wallet.frozen", from: "From", to: "Until", before: "Before", after: "After",
     request: "Request", title1: "Act", words: "Nobody can edit or delete any of it.", anyAct: "Any act",
   },
