@@ -63,7 +63,8 @@ test: $(VENV)/.installed-dev $(ASSETS) ## Run the suite with coverage (on a real
 	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term
 
 test-slow: $(VENV)/.installed-dev $(ASSETS) sdk-python sdk-typescript ## Run what takes long or breaks things on purpose
-	$(BIN)/python -m pytest -m slow tests sdks/python/tests
+	$(BIN)/python -m pytest -m slow tests
+	$(BIN)/python -m pytest -m slow -n 2 sdks/python/tests
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
