@@ -132,10 +132,7 @@ def serve(settings: Settings, *, say: Say) -> None:
                 settings.workers,
                 tls,
             )
-            kind = (
-                "embedded PostgreSQL" if addresses.embedded else "PostgreSQL of WALLET_DATABASE_URL"
-            )
-            if not serve_web(serving, lambda: say(banner(settings, tls, kind))):
+            if not serve_web(serving, lambda: say(banner(settings, tls, addresses.told()))):
                 raise StartFailed("The service did not come up; the log above says why.")
     except (MigrationFailed, NotDurable, AddressInUse) as error:
         raise StartFailed(str(error)) from error

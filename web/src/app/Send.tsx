@@ -82,10 +82,12 @@ export function Send() {
   /** Whether what is typed by now still is this payment; somebody may have begun another. */
   const isDraftOf = ({ key }: Payment) => draftNow()?.payment?.key === key;
   const onSent = (done: Transfer, paid: Payment) => {
-    if (isDraftOf(paid)) setDraft(null);
+    // Who has begun another one goes on with it.
+    const another = draftNow() !== null && !isDraftOf(paid);
+    if (!another) setDraft(null);
     setLeft(null);
     setSent({ transfer: done, party: paid.party });
-    if (isHere()) navigate(`/send?sent=${done.id}`, { replace: true });
+    if (isHere() && !another) navigate(`/send?sent=${done.id}`, { replace: true });
     else tell(words.doneWords(moneyText(done.amount, done.currency), partyName(paid.party)));
   };
   const onRefused = (refused: Payment) => (problem: Problem, here: boolean) => {
