@@ -4,7 +4,7 @@ import { common } from "../text/common";
 
 const languages = navigator.languages as string[];
 const exact = new Intl.DateTimeFormat(languages, { dateStyle: "full", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(languages, { hour: "numeric", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(languages, { timeStyle: "short" });
 const dayOfYear = new Intl.DateTimeFormat(languages, { day: "numeric", month: "short" });
 const dayOfOther = new Intl.DateTimeFormat(languages, { day: "numeric", month: "short", year: "numeric" });
 const weekday = new Intl.DateTimeFormat(languages, { weekday: "long", day: "numeric", month: "long" });
