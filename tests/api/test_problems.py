@@ -24,6 +24,7 @@ from wallet.api.problems import (
     problem_responses,
     status_of,
 )
+from wallet.api.routes.staff.shapes import ReasonBody
 from wallet.domain.accounts import InsufficientFunds
 from wallet.domain.errors import (
     ERROR_FAMILIES,
@@ -207,6 +208,22 @@ async def test_validation_names_each_field_and_echoes_no_value() -> None:
         },
     ]
     assert "marked" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("length", "message", "code"),
+    [
+        (2, "String should have at least 3 characters.", "string-too-short"),
+        (501, "String should have at most 500 characters.", "string-too-long"),
+    ],
+)
+def test_the_length_of_a_text_is_counted_in_characters_behind_a_validator_too(
+    length: int, message: str, code: str
+) -> None:
+    with pytest.raises(ValidationError) as found:
+        ReasonBody(reason="x" * length)
+    answered = invalid_fields([{**error} for error in found.value.errors()])
+    assert answered.facts["errors"] == [{"field": "reason", "message": message, "code": code}]
 
 
 async def test_a_field_of_the_query_has_its_plain_name() -> None:

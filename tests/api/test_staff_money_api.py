@@ -186,6 +186,7 @@ async def test_only_transfers_can_be_refunded(client: httpx.AsyncClient, service
     for id_ in (top_up, refund, o.bob.id):
         answer = await do(o.sam, f"/transactions/{id_}/refund")
         assert (answer.status_code, answer.json()["code"]) == (404, "transfer-not-found")
+        assert ("only those can be refunded" in answer.json()["detail"]) == (id_ != o.bob.id)
 
 
 async def test_nobody_refunds_what_is_their_own(

@@ -128,7 +128,7 @@ def test_axe_finds_nothing_in_any_state_and_nothing_is_wider_than_the_screen(
     window.context.set_default_timeout(15_000)
     page = window.page
     found: dict[str, list[str]] = {}
-    for door in ("/login", "/signup", "/reset"):
+    for door in ("/login", "/signup", "/reset", "/reset?step=code"):
         window.visit.open(f"/app{door}")
         page.get_by_role("heading").wait_for()
         found[door] = flaws_of(page)
@@ -182,7 +182,7 @@ def test_on_a_phone_fingers_hit_everything_and_no_field_makes_the_page_zoom(
         if bad:
             found[name] = bad
 
-    for door in ("/login", "/signup", "/reset"):
+    for door in ("/login", "/signup", "/reset", "/reset?step=code"):
         window.visit.open(f"/app{door}")
         page.get_by_role("heading").wait_for()
         look(door)

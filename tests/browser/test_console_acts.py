@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,12 @@ def test_movements_come_by_themselves_are_filtered_and_open_beside_the_list(
     page.keyboard.press("Escape")
     panel.wait_for(state="detached")
     assert page.url.endswith("/transfers?currency=USD&least=43&most=43.21")
+    page.get_by_label("Id or reference").fill("no such reference")
+    page.get_by_text("Nothing has this id or reference.").wait_for()
+    assert page.get_by_label("Kind").is_disabled()
+    page.get_by_label("Id or reference").fill("")
+    row.wait_for()
+    assert page.get_by_label("Kind").is_enabled()
     page = desk.open("/transfers?currency=CHF")
     page.get_by_text("Nothing like that has moved.").wait_for()
     desk.close()
@@ -93,9 +100,29 @@ def test_a_refusal_says_why_and_is_found_by_its_id(
     page.get_by_role("button", name="insufficient-funds").click()
     row.wait_for()
     assert page.url.endswith("/transfers?show=refused")
-    desk.find(found["id"], "The wallet does not hold enough available money")
+    desk.find(found["id"], "7,777.77USD")
     page.get_by_role("dialog").filter(has_text="7,777.77USD").wait_for()
     assert page.url.endswith(f"/transfers/{found['id']}?show=refused")
+    desk.close()
+
+
+def test_enter_opens_what_a_search_finds_first_however_early_it_is_pressed(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    desk = Desk(browser, town, tmp_path).log_in("sam")
+    desk.page.keyboard.press("/")
+    desk.page.keyboard.type("dora")
+    desk.page.keyboard.press("Enter")
+    desk.page.get_by_role("heading", level=1, name="Dora").wait_for()
+    desk.page.keyboard.press("/")
+    desk.page.keyboard.type("nobody like that")
+    desk.page.keyboard.press("Enter")
+    desk.page.get_by_text("Nothing was found").wait_for()
+    desk.page.keyboard.press("Escape")
+    desk.page.keyboard.type("carol")
+    desk.page.get_by_role("search").get_by_role("link").filter(has_text="@carol").wait_for()
+    desk.page.keyboard.press("Enter")
+    desk.page.get_by_role("heading", level=1, name="Carol").wait_for()
     desk.close()
 
 
@@ -171,6 +198,17 @@ def test_adjustments_are_rejected_by_another_and_taken_back_by_who_asked(
     page.get_by_role("row").filter(has_text="Case 91").get_by_text("Max Approver").wait_for()
     page.get_by_role("row").filter(has_text="Case 92").get_by_text("Ada Lovelace").last.wait_for()
     assert town.call("GET", "/wallets/my-balance", "emil").json()["posted"] == balance
+    page = asking.open("/audit?act=adjustment.rejected")
+    page.get_by_role("row").filter(has_text="Nobody knows of it").get_by_role("button").click()
+    page.get_by_role("dialog").get_by_role("link", name="Adjustment").click()
+    panel = asking.dialog("Adjustment")
+    panel.get_by_text("Case 91, surely").wait_for()
+    panel.get_by_text("Nobody knows of it").wait_for()
+    panel.locator(".value", has_text="+12.00USD").wait_for()
+    panel.get_by_role("link", name="Max Approver").wait_for()
+    page.keyboard.press("Escape")
+    panel.wait_for(state="detached")
+    assert page.url.endswith("/console/approvals?status=all")
     asking.close()
     deciding.close()
 
@@ -282,15 +320,24 @@ def test_ended_sessions_are_over_in_the_persons_own_window(
     own.get_by_label("Password", exact=True).fill(PASSWORD)
     own.get_by_role("button", name="Log in").click()
     own.get_by_role("navigation").first.wait_for()
+    for _ in range(8):
+        town.log_in("emil")
     desk = Desk(browser, town, tmp_path).log_in("sam")
     page = desk.find("emil", "@emil")
     sessions = page.get_by_role("region", name="Sessions", exact=True)
     sessions.get_by_text("127.0.0.1").first.wait_for()
-    desk.act("End all sessions", "Reported a stolen laptop")
+    assert sessions.get_by_text("127.0.0.1").count() == 8
+    sessions.get_by_role("button", name=re.compile("^All")).click()
+    sessions.get_by_text("127.0.0.1").nth(8).wait_for()
+    why = "Reported a stolen laptop, with the number of the case and what was agreed on the phone"
+    desk.act("End all sessions", why)
     sessions.get_by_text("Not logged in anywhere.").wait_for()
     own.get_by_role("button", name="Log in").wait_for(timeout=20_000)
     page = desk.open("/audit?act=sessions.ended")
-    page.get_by_role("row").filter(has_text="stolen laptop").get_by_role("button").click()
+    row = page.get_by_role("row").filter(has_text="stolen laptop")
+    # On a wide screen a reason is read without opening anything.
+    assert row.locator("td.fills").evaluate("(cell) => cell.scrollWidth <= cell.clientWidth")
+    row.get_by_role("button").click()
     changes = desk.changes(desk.dialog("Ended all sessions"))
     assert changes["Sessions"][1] == "0"
     town.log_in("emil")

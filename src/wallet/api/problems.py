@@ -218,7 +218,7 @@ def invalid_fields(errors: Iterable[Mapping[str, Any]]) -> WalletError:
     The list is that of `ValidationError.errors()` or of FastAPI's RequestValidationError.
     """
     fields: list[dict[str, str]] = []
-    for error in errors:
+    for error in map(_of_characters, errors):
         if error["type"] == "json_invalid":
             return MalformedJson()
         if len(fields) < FIELD_ERRORS_MAX:
@@ -328,6 +328,21 @@ def _field(location: Sequence[str | int]) -> str:
     """Return a dotted path such as `metadata.key`, without the place it was found in."""
     parts = location[1:] if len(location) > 1 and location[0] in PLACES else location
     return ".".join(str(part) for part in parts)[:FIELD_LENGTH_MAX]
+
+
+def _of_characters(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an error about a text's length as pydantic words it where the limit comes first.
+
+    Behind a validator of ours (`Text`) a limit counts "items", and has another code.
+    """
+    limits = {"too_long": ("most", "max_length"), "too_short": ("least", "min_length")}
+    found = limits.get(error["type"])
+    if found is None or not isinstance(error.get("input"), str):
+        return error
+    limit = error["ctx"][found[1]]
+    characters = "character" if limit == 1 else "characters"
+    message = f"String should have at {found[0]} {limit} {characters}"
+    return {**error, "type": f"string_{error['type']}", "msg": message}
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -16,21 +16,23 @@ from wallet.domain.sessions import MAIL_TOKEN_LIFETIME, MailPurpose, MailToken
 _MINUTES = MAIL_TOKEN_LIFETIME.seconds // 60
 VERIFY_SUBJECT = "Confirm your e-mail address"
 VERIFY_TEXT = """\
-Somebody, hopefully you, uses this address for a wallet. To confirm that it is yours, log in and
-send this token to {public_url}/email-verifications within {minutes} minutes:
+Somebody, hopefully you, uses this address for a wallet. To confirm that it is yours, log in at
+{public_url}/app and enter this code within {minutes} minutes:
 
 {token}
 
-Until then nobody can pay you by e-mail address. If it was not you, ignore this mail.
+API clients send it to POST /email-verifications. Until then nobody can pay you by e-mail address.
+If it was not you, ignore this mail.
 """
 RESET_SUBJECT = "Set a new password"
 RESET_TEXT = """\
-Somebody, hopefully you, asked for a new password for your wallet. To set one, send this token and
-the new password to {public_url}/password-resets/confirm within {minutes} minutes:
+Somebody, hopefully you, asked for a new password for your wallet. To set one, enter this code
+at {public_url}/app/reset?step=code within {minutes} minutes:
 
 {token}
 
-It ends all your sessions. If it was not you, ignore this mail: nothing has changed.
+API clients send it to POST /password-resets/confirm. It ends all your sessions. If it was not you,
+ignore this mail: nothing has changed.
 """
 
 

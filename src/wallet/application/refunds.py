@@ -58,7 +58,7 @@ class Refunds:
         reason = reason_of(reason)
         transfer = (await self._movement(transfer_id)).transfer
         if transfer is None or actor.id is None:
-            raise TransferNotFound
+            raise TransferNotFound("This movement is no transfer, and only those can be refunded.")
         actor.require_other(transfer.owner_id, transfer.counterparty_owner_id)
         asked = {
             "force": force,

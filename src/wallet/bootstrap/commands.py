@@ -22,6 +22,7 @@ from wallet.bootstrap.parent import DatabaseAddresses, StartFailed, data_directo
 from wallet.bootstrap.parts import Parts, running_parts
 from wallet.bootstrap.people import has_key, signing_keys
 from wallet.domain.errors import WalletError
+from wallet.domain.events import EventTypeUnknown, known_types
 from wallet.domain.staff import command_line
 from wallet.domain.users import Role
 from wallet.domain.webhooks import SECRET_SIZE, secret_of
@@ -282,8 +283,14 @@ async def listen(
     """Forward somebody's events to a server of theirs until cancelled; raise `StartFailed`."""
     try:
         key = os.urandom(SECRET_SIZE) if secret is None else secret_of(secret)
-        listener = Listener(service_url, forward_to, login, key, say, types, after)
+        wanted = known_types(types)
+        listener = Listener(service_url, forward_to, login, key, say, wanted, after)
         await listener.run()
+    except EventTypeUnknown as error:
+        known = ", ".join(error.facts["known"])
+        raise StartFailed(
+            f"There are no events {error.facts['event_type']}. Known: {known}."
+        ) from None
     except (ListenFailed, ValueError) as error:
         raise StartFailed(str(error)) from None
 

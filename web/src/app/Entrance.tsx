@@ -4,7 +4,7 @@ import { useState, type FormEvent, type ReactNode } from "react";
 import { api, asked, Problem } from "../api/client";
 import { beginSession, endSession, useStillIn, type Credentials } from "../api/session";
 import { CodeField, PasswordField } from "../parts/password";
-import { Link, navigate, usePath } from "../parts/router";
+import { Link, navigate, usePath, useQuery } from "../parts/router";
 import { Sign } from "../parts/Sign";
 import { Button, Field, Note, ProblemNote, useTitle } from "../parts/ui";
 import { app } from "../text/app";
@@ -229,10 +229,15 @@ function SignUp() {
 }
 
 function Reset() {
+  // The code may come while this page is closed: the mail leads to where it is entered.
+  const [query] = useQuery();
   const [email, setEmail] = useState("");
   const [token, setToken] = useState("");
   const [password, setPassword] = useState("");
-  const asking = useMutation({ mutationFn: () => asked(api.POST("/password-resets", { body: { email } })) });
+  const asking = useMutation({
+    mutationFn: () => asked(api.POST("/password-resets", { body: { email } })),
+    onSuccess: () => navigate("/reset?step=code"),
+  });
   const setting = useMutation({
     mutationFn: () =>
       asked(api.POST("/password-resets/confirm", { body: { token: token.trim(), new_password: password } })),
@@ -247,11 +252,11 @@ function Reset() {
       </Door>
     );
   }
-  if (asking.isSuccess) {
+  if (query.step === "code") {
     return (
       <Door title={words.resetTitle} foot={back}>
         <form className="stack" onSubmit={submitted(() => setting.mutate())}>
-          <Note icon="info">{words.resetSent}</Note>
+          {asking.isSuccess && <Note icon="info">{words.resetSent}</Note>}
           <TextField label={words.resetCode} required autoComplete="one-time-code" value={token} onChange={setToken} />
           <PasswordField isNew label={words.newPassword} hint={words.passwordHint} value={password} onChange={setPassword} />
           <ProblemNote problem={setting.error} />
@@ -271,6 +276,9 @@ function Reset() {
         <Button look="main" size="large" full type="submit" busy={asking.isPending}>
           {words.resetSend}
         </Button>
+        <Link className="small" to="/reset?step=code">
+          {words.resetHave}
+        </Link>
       </form>
     </Door>
   );

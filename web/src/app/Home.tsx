@@ -90,7 +90,7 @@ function BalanceCard({ wallet, wallets }: { wallet: Wallet; wallets: Wallet[] })
         </Note>
       )}
       <div className="actions">
-        <Link className="button main large" to={`/send${rest}`}>
+        <Link className={`button ${["send", "both"].includes(wallet.frozen) ? "plain" : "main"} large`} to={`/send${rest}`}>
           <Icon name="send" />
           {words.send}
         </Link>

@@ -6,6 +6,7 @@ import { Sign } from "../parts/Sign";
 import { api, asked, onSessionLost } from "../api/client";
 import { endSession, forgetSession, SessionContext, useFoundSession, type Session } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
+import { Money } from "../parts/money";
 import { Link, ROOT, usePath } from "../parts/router";
 import { Avatar, Badge, Button, Empty, Failure, IconButton, useSettled, useTitle } from "../parts/ui";
 import { common } from "../text/common";
@@ -100,7 +101,7 @@ function View() {
     case "transfers":
       return <Transfers id={id} />;
     case "approvals":
-      return <Approvals />;
+      return <Approvals id={id} />;
     case "audit":
       return <AuditTrail />;
     case "integrity":
@@ -174,6 +175,7 @@ function Finder() {
   const place = useRef<HTMLDivElement>(null);
   const [text, setText] = useState("");
   const [open, setOpen] = useState(false);
+  const [entered, setEntered] = useState("");
   const q = useSettled(text.trim(), 200);
   const found = useQuery({
     queryKey: ["search", q],
@@ -200,6 +202,12 @@ function Finder() {
     stops[Math.max(0, Math.min(next, stops.length - 1))]?.focus();
   };
   const data = found.data;
+  // Enter opens what stands first, and waits for it where it was pressed before the answer came.
+  useEffect(() => {
+    if (!data || !entered || entered !== q || entered !== text.trim()) return;
+    place.current?.querySelector<HTMLAnchorElement>(".found a")?.click();
+    setEntered("");
+  }, [data, entered, q, text]);
   const none = data && data.people.length + data.wallets.length + data.transactions.length + data.refusals.length === 0;
   return (
     <div
@@ -209,6 +217,7 @@ function Finder() {
       onBlur={(event) => !place.current?.contains(event.relatedTarget) && setOpen(false)}
       onKeyDown={(event) => {
         if (event.key === "Escape") close();
+        if (event.key === "Enter" && event.target === input.current) setEntered(text.trim());
         if (event.key === "ArrowDown" || event.key === "ArrowUp") {
           event.preventDefault();
           step(event.key === "ArrowDown" ? 1 : -1);
@@ -253,7 +262,7 @@ function Finder() {
               <span className="grow cut" dir="auto">
                 {wallet.currency} · {nameOf(wallet.owner)}
               </span>
-              <span className="numbers">{wallet.display}</span>
+              <Money amount={wallet.available} currency={wallet.currency} />
             </Link>
           ))}
           {data && data.transactions.length + data.refusals.length > 0 && <h3>{words.nav.transfers}</h3>}
@@ -261,7 +270,7 @@ function Finder() {
             <Link key={refusal.id} to={`/transfers/${refusal.id}?show=refused`}>
               <Icon name="alert" size={18} />
               <span className="grow cut">{refusal.title}</span>
-              <span className="numbers">{refusal.display}</span>
+              <Money amount={refusal.amount} currency={refusal.currency} />
             </Link>
           ))}
           {data?.transactions.map((transfer) => (
@@ -270,7 +279,7 @@ function Finder() {
               <span className="grow cut" dir="auto">
                 {transfer.reference ?? transfer.note ?? `…${transfer.id.slice(-8)}`}
               </span>
-              <span className="numbers">{transfer.display}</span>
+              <Money amount={transfer.amount} currency={transfer.currency} />
             </Link>
           ))}
         </div>

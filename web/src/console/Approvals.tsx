@@ -1,14 +1,14 @@
 // Adjustments: asked for by one administrator, decided by another.
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState, type MouseEvent } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { Money } from "../parts/money";
-import { Link, useQuery } from "../parts/router";
-import { When } from "../parts/time";
-import { Badge, Button, Choice, useTitle } from "../parts/ui";
+import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
+import { exactText, When } from "../parts/time";
+import { Badge, Button, Choice, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, nameOf, Table, useMay } from "./shared";
+import { ActDialog, nameOf, Panel, PersonLink, Table, useMay } from "./shared";
 
 const words = all.approvals;
 const STATUSES = ["pending", "approved", "rejected"] as const;
@@ -16,9 +16,12 @@ const STATUSES = ["pending", "approved", "rejected"] as const;
 type Adjustment = Schemas["Adjustment"];
 type Status = (typeof STATUSES)[number] | "all";
 
-export function Approvals() {
+/** What is pressed in a row does not open it as well. */
+const within = (event: MouseEvent) => event.stopPropagation();
+
+export function Approvals({ id }: { id: string }) {
   useTitle(words.title, all.name);
-  const [query, change] = useQuery();
+  const [query, change] = useAddressQuery();
   const status: Status = query.status === "all" ? "all" : (STATUSES.find((each) => each === query.status) ?? "pending");
   const filters = status === "all" ? {} : { status };
   const [deciding, setDeciding] = useState<[Adjustment, "approve" | "reject"] | null>(null);
@@ -45,9 +48,9 @@ export function Approvals() {
         pages={pages}
         empty={status === "pending" ? words.empty : words.emptyOther}
         row={(adjustment) => (
-          <tr key={adjustment.id}>
+          <tr key={adjustment.id} className="opens" data-open={adjustment.id === id} onClick={() => navigate(placeOf(adjustment))}>
             <th scope="row">
-              <Link to={`/wallets/${adjustment.wallet.id}`} dir="auto">
+              <Link to={placeOf(adjustment)} dir="auto" onClick={within}>
                 {nameOf(adjustment.wallet.owner)}
               </Link>
               <div className="small-only">
@@ -60,7 +63,7 @@ export function Approvals() {
             <td className="number wide">
               <Money amount={adjustment.amount} currency={adjustment.currency} signed />
             </td>
-            <td className="free wide" dir="auto" title={adjustment.reason}>
+            <td className="fills wide" dir="auto" title={adjustment.reason}>
               {adjustment.reason}
             </td>
             <td className="free wide" dir="auto">
@@ -69,13 +72,83 @@ export function Approvals() {
             <td className="quiet wide">
               <When time={adjustment.requested_at} />
             </td>
-            <td>
+            <td onClick={within}>
               <Decision adjustment={adjustment} decide={(how) => setDeciding([adjustment, how])} />
             </td>
           </tr>
         )}
       />
+      {id && <AdjustmentPanel key={id} id={id} decide={(adjustment, how) => setDeciding([adjustment, how])} />}
       {deciding && <Decide adjustment={deciding[0]} how={deciding[1]} onClose={() => setDeciding(null)} />}
+    </div>
+  );
+}
+
+const placeOf = ({ id }: Adjustment): string => `/approvals/${id}${location.search}`;
+
+function AdjustmentPanel({ id, decide }: { id: string; decide: (adjustment: Adjustment, how: "approve" | "reject") => void }) {
+  const found = useQuery({
+    queryKey: ["adjustment", id],
+    queryFn: () => asked(api.GET("/admin/adjustments/{id}", { params: { path: { id } } })),
+  });
+  return (
+    <Panel title={words.one} found={found} onClose={() => navigate(`/approvals${location.search}`, { replace: true })}>
+      {(adjustment) => <Facts adjustment={adjustment} decide={(how) => decide(adjustment, how)} />}
+    </Panel>
+  );
+}
+
+function Facts({ adjustment, decide }: { adjustment: Adjustment; decide: (how: "approve" | "reject") => void }) {
+  const { wallet, currency, decided_by: decider, decided_at: decidedAt } = adjustment;
+  return (
+    <div className="stack wide">
+      <p className="value">
+        <Money amount={adjustment.amount} currency={currency} signed />
+      </p>
+      <p className="strong" dir="auto">
+        {adjustment.reason}
+      </p>
+      <dl className="facts">
+        <dt>{words.of}</dt>
+        <dd>
+          <PersonLink person={wallet.owner} />
+        </dd>
+        <dt>{words.wallet}</dt>
+        <dd>
+          <Link to={`/wallets/${wallet.id}`}>{currency}</Link>
+        </dd>
+        <dt>{words.by}</dt>
+        <dd>
+          <PersonLink person={adjustment.requested_by} />
+        </dd>
+        <dt>{words.when}</dt>
+        <dd>{exactText(adjustment.requested_at)}</dd>
+        {decider && decidedAt && (
+          <>
+            <dt>{words.decided}</dt>
+            <dd>
+              <PersonLink person={decider} />
+              <br />
+              <span className="quieter">{exactText(decidedAt)}</span>
+            </dd>
+            <dt>{words.decidedWhy}</dt>
+            <dd dir="auto">{adjustment.decision_reason}</dd>
+          </>
+        )}
+        {adjustment.status === "approved" && (
+          <>
+            <dt>{words.moved}</dt>
+            <dd>
+              <Link to={`/transfers/${adjustment.id}`}>…{adjustment.id.slice(-8)}</Link>
+            </dd>
+          </>
+        )}
+        <dt>{words.id}</dt>
+        <dd>
+          <Identifier id={adjustment.id} />
+        </dd>
+      </dl>
+      <Decision adjustment={adjustment} decide={decide} />
     </div>
   );
 }

@@ -88,7 +88,7 @@ export function AuditTrail() {
             <td className="wide">
               {subjectName(act.subject.kind)} {act.subject.id && <span className="quieter">…{act.subject.id.slice(-8)}</span>}
             </td>
-            <td className="free wide" dir="auto">
+            <td className="fills wide" dir="auto" title={act.reason ?? undefined}>
               {act.reason}
             </td>
           </tr>
@@ -107,7 +107,7 @@ const PLACES: Readonly<Record<string, (id: string) => string>> = {
   person: (id) => `/people/${id}`,
   wallet: (id) => `/wallets/${id}`,
   transaction: (id) => `/transfers/${id}`,
-  adjustment: () => "/approvals?status=all",
+  adjustment: (id) => `/approvals/${id}?status=all`,
 };
 
 function ActFacts({ act }: { act: Act }) {

@@ -16,6 +16,9 @@ const words = all.person;
 
 type WholePerson = Schemas["WholePerson"];
 
+/** How many sessions are shown before somebody asks for them all. */
+const SESSIONS_FIRST = 8;
+
 export function PersonView({ id }: { id: string }) {
   const found = useQuery({
     queryKey: ["person", id],
@@ -145,6 +148,7 @@ function Refused({ person }: { person: WholePerson }) {
 function Sessions({ person }: { person: WholePerson }) {
   const may = useMay("sessions");
   const [ending, setEnding] = useState(false);
+  const [whole, setWhole] = useState(false);
   return (
     <section className="card" aria-label={words.sessions}>
       <header>
@@ -156,7 +160,7 @@ function Sessions({ person }: { person: WholePerson }) {
         )}
       </header>
       {person.sessions.length === 0 && <p className="padded-text quiet">{words.noSessions}</p>}
-      {person.sessions.slice(0, 8).map((session) => (
+      {person.sessions.slice(0, whole ? undefined : SESSIONS_FIRST).map((session) => (
         <div key={session.id} className="setting">
           <div className="grow">
             <p className="cut" title={session.user_agent ?? ""}>
@@ -168,6 +172,13 @@ function Sessions({ person }: { person: WholePerson }) {
           </div>
         </div>
       ))}
+      {!whole && person.sessions.length > SESSIONS_FIRST && (
+        <div className="more">
+          <Button size="compact" onClick={() => setWhole(true)}>
+            {words.allSessions(person.sessions.length)}
+          </Button>
+        </div>
+      )}
       {ending && (
         <ActDialog
           danger
@@ -196,6 +207,7 @@ function Story({ id }: { id: string }) {
     <section className="card" aria-label={words.story}>
       <header>
         <h2>{words.story}</h2>
+        <Stale found={pages} />
       </header>
       {pages.error && !items ? (
         <Failure problem={pages.error} retry={() => void pages.refetch()} />

@@ -6,9 +6,9 @@ import { useSession } from "../api/session";
 import { Money, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery, type Query } from "../parts/router";
 import { exactText, When } from "../parts/time";
-import { Button, Choice, Dialog, Failure, Identifier, Skeleton, useSettled, useTitle } from "../parts/ui";
+import { Button, Choice, Identifier, useSettled, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, DayInput, nameOf, PersonLink, startOf, Table, useMay, type Movement } from "./shared";
+import { ActDialog, DayInput, nameOf, Panel, PersonLink, startOf, Table, useMay, type Movement } from "./shared";
 import { FactList, kindName } from "./telling";
 
 const words = all.transfers;
@@ -56,6 +56,7 @@ function Filters({ shown, query, change }: FiltersProps) {
     <input className="input compact" aria-label={label} placeholder={label} value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} {...more} />
   );
   const amount = { inputMode: "decimal", size: 9, maxLength: 24 };
+  const byId = (query.q ?? "").trim().length >= 2;
   return (
     <div className="inputs">
       <Choice
@@ -64,26 +65,29 @@ function Filters({ shown, query, change }: FiltersProps) {
         options={[["completed", words.completed], ["refused", words.refusedOnes]]}
         onChange={(value) => change({ show: value === "refused" ? value : null, kind: null, code: null })}
       />
-      {query.code && (
-        <Button size="compact" icon="close" title={words.anyReason} onClick={() => change({ code: null })}>
-          {query.code}
-        </Button>
-      )}
       <input className="input compact grow" type="search" aria-label={words.find} placeholder={words.find} maxLength={200} value={query.q ?? ""} onChange={(event) => change({ q: event.target.value })} />
-      <select className="input compact" aria-label={words.kind} value={query.kind ?? ""} onChange={(event) => change({ kind: event.target.value })}>
-        <option value="">{words.anyKind}</option>
-        {KINDS[shown].map((kind) => (
-          <option key={kind} value={kind}>
-            {kindName(kind)}
-          </option>
-        ))}
-      </select>
-      {input("currency", words.currency, { maxLength: 3, size: 9 })}
-      {/* What an amount means depends on its currency. */}
-      {currencyOf(query) && input("least", words.least, amount)}
-      {currencyOf(query) && input("most", words.most, amount)}
-      <DayInput label={words.since} value={query.from} onChange={(from) => change({ from })} />
-      <DayInput label={words.until} value={query.until} onChange={(until) => change({ until })} />
+      {/* An id is looked for among everything. */}
+      <fieldset className="inputs" disabled={byId} title={byId ? words.byId : undefined}>
+        {query.code && (
+          <Button size="compact" icon="close" title={words.anyReason} onClick={() => change({ code: null })}>
+            {query.code}
+          </Button>
+        )}
+        <select className="input compact" aria-label={words.kind} value={query.kind ?? ""} onChange={(event) => change({ kind: event.target.value })}>
+          <option value="">{words.anyKind}</option>
+          {KINDS[shown].map((kind) => (
+            <option key={kind} value={kind}>
+              {kindName(kind)}
+            </option>
+          ))}
+        </select>
+        {input("currency", words.currency, { maxLength: 3, size: 9 })}
+        {/* What an amount means depends on its currency. */}
+        {currencyOf(query) && input("least", words.least, amount)}
+        {currencyOf(query) && input("most", words.most, amount)}
+        <DayInput label={words.since} value={query.from} onChange={(from) => change({ from })} />
+        <DayInput label={words.until} value={query.until} onChange={(until) => change({ until })} />
+      </fieldset>
     </div>
   );
 }
@@ -164,7 +168,7 @@ function MovementRow({ movement, open }: { movement: Movement; open: boolean }) 
         <bdi>{sideName(movement.target)}</bdi>
       </td>
       <td className="quiet wide">{kindName(movement.kind)}</td>
-      <td className="free quiet wide">
+      <td className="fills quiet wide" title={movement.note ?? movement.reference ?? undefined}>
         <bdi>{movement.note ?? movement.reference}</bdi>
       </td>
       <td className="number">
@@ -210,7 +214,7 @@ function RefusalRow({ refusal, open }: { refusal: Refusal; open: boolean }) {
         <bdi>{refusal.counterparty && nameOf(refusal.counterparty)}</bdi>
       </td>
       <td className="quiet wide">{kindName(refusal.kind)}</td>
-      <td className="free wide" title={refusal.code}>
+      <td className="fills wide" title={refusal.code}>
         {refusal.title}
       </td>
       <td className="number">
@@ -239,14 +243,14 @@ function Found({ q, shown, id }: { q: string; shown: Shown; id: string }) {
 }
 
 function RefusalPanel({ id, onClose }: { id: string; onClose: () => void }) {
-  const { data, error, refetch } = useQuery({
+  const found = useQuery({
     queryKey: ["refusal", id],
     queryFn: () => asked(api.GET("/admin/refusals/{id}", { params: { path: { id } } })),
   });
   return (
-    <Dialog side title={data ? `${kindName(data.kind)}, ${words.refusedOnes.toLowerCase()}` : words.refusedOnes} onClose={onClose}>
-      {error && !data ? <Failure problem={error} retry={() => void refetch()} /> : data ? <Why refusal={data} /> : <Skeleton height="14em" />}
-    </Dialog>
+    <Panel title={found.data ? `${kindName(found.data.kind)}, ${words.refusedOnes.toLowerCase()}` : words.refusedOnes} found={found} onClose={onClose}>
+      {(refusal) => <Why refusal={refusal} />}
+    </Panel>
   );
 }
 
@@ -306,14 +310,14 @@ function SideFacts({ side, currency }: { side: Side; currency: string }): ReactN
 }
 
 function MovementPanel({ id, onClose }: { id: string; onClose: () => void }) {
-  const { data, error, refetch } = useQuery({
+  const found = useQuery({
     queryKey: ["movement", id],
     queryFn: () => asked(api.GET("/admin/transactions/{id}", { params: { path: { id } } })),
   });
   return (
-    <Dialog side title={data ? kindName(data.kind) : words.title} onClose={onClose}>
-      {error && !data ? <Failure problem={error} retry={() => void refetch()} /> : data ? <Facts movement={data} /> : <Skeleton height="14em" />}
-    </Dialog>
+    <Panel title={found.data ? kindName(found.data.kind) : words.title} found={found} onClose={onClose}>
+      {(movement) => <Facts movement={movement} />}
+    </Panel>
   );
 }
 

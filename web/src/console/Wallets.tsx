@@ -6,9 +6,9 @@ import { exampleOf } from "../parts/amount";
 import { Money, moneyText, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { When } from "../parts/time";
-import { Badge, Button, Choice, Dialog, Failure, Field, Identifier, Skeleton, useTitle } from "../parts/ui";
+import { Badge, Button, Choice, Field, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, WalletBadges, nameOf, PersonLink, Table, useMay, type StaffWallet } from "./shared";
+import { ActDialog, WalletBadges, nameOf, Panel, PersonLink, Table, useMay, type StaffWallet } from "./shared";
 
 const words = all.wallets;
 const acts = all.acts;
@@ -72,14 +72,14 @@ export function Wallets({ id }: { id: string }) {
 }
 
 function WalletPanel({ id, onClose }: { id: string; onClose: () => void }) {
-  const { data, error, refetch } = useQuery({
+  const found = useQuery({
     queryKey: ["wallet", id],
     queryFn: () => asked(api.GET("/admin/wallets/{id}", { params: { path: { id } } })),
   });
   return (
-    <Dialog side title={words.title} onClose={onClose}>
-      {error && !data ? <Failure problem={error} retry={() => void refetch()} /> : data ? <WalletFacts wallet={data} /> : <Skeleton height="12em" />}
-    </Dialog>
+    <Panel title={words.title ?? ""} found={found} onClose={onClose}>
+      {(wallet) => <WalletFacts wallet={wallet} />}
+    </Panel>
   );
 }
 

@@ -80,6 +80,24 @@ export function Stale({ found }: { found: { error: unknown; dataUpdatedAt: numbe
   );
 }
 
+interface PanelProps<T> {
+  title: string;
+  found: { data: T | undefined; error: unknown; dataUpdatedAt: number; refetch: () => unknown };
+  onClose: () => void;
+  children: (item: T) => ReactNode;
+}
+
+/** One thing at the side of its list, which says since when it is stale. */
+export function Panel<T>({ title, found, onClose, children }: PanelProps<T>) {
+  const { data, error, refetch } = found;
+  return (
+    <Dialog side title={title} onClose={onClose}>
+      <Stale found={found} />
+      {data ? children(data) : error ? <Failure problem={error} retry={() => void refetch()} /> : <Skeleton height="14em" />}
+    </Dialog>
+  );
+}
+
 // Tables
 
 interface Pages<T> {

@@ -25,6 +25,7 @@ export const app = {
     resetTitle: "Set a new password",
     resetAsk: "We mail you a code that is good for 30 minutes.",
     resetSend: "Send the code",
+    resetHave: "I have a code",
     resetSent: "If there is an account with this address, a code is on its way.",
     resetCode: "Code from the mail",
     newPassword: "New password",
@@ -61,7 +62,6 @@ export const app = {
     verifyAgain: "Mail it again",
     verifySent: "A new mail is on its way.",
     verified: "Your address is confirmed.",
-    spentTitle: (month: string) => `Out in ${month}`,
   },
   line: {
     sentTo: (who: string) => `To ${who}`,
@@ -209,7 +209,6 @@ export const app = {
     in: "In",
     out: "Out",
     month: "Month",
-    net: "Net",
     people: (month: string) => `Where it went in ${month}`,
     others: "Others",
     emptyTitle: "No months to show yet",

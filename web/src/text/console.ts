@@ -49,8 +49,8 @@ export const words = {
     wallets: "Wallets", story: "Story", history: "History", sessions: "Sessions", profile: "Profile",
     factor: "Second factor", on: "on", off: "off", verified: "confirmed", unverified: "not confirmed",
     movements: "Movements", former: "Former handles", endSessions: "End all sessions", refusals: "Refused lately",
-    noStory: "Nothing has happened yet.", noSessions: "Not logged in anywhere.", lastUsed: "Last used", from: "From",
-    created: "Since", id: "Id", defaultCurrency: "Default currency", closed: "Closed", acts: "Acts of staff",
+    noStory: "Nothing has happened yet.", noSessions: "Not logged in anywhere.", allSessions: (count: number) => `All ${count}`, lastUsed: "Last used", from: "From",
+    created: "Since", id: "Id", closed: "Closed", acts: "Acts of staff",
   },
   wallets: {
     owner: "Owner", currency: "Currency", available: "Available", posted: "Posted", held: "Held", frozen: "Frozen",
@@ -78,7 +78,7 @@ export const words = {
     leftUnknown: "Whether it was done is not known. Look at the audit trail before you ask for it again.",
   },
   transfers: {
-    title: "Transfers", find: "Id or reference", none: "Nothing has this id or reference.", empty: "Nothing like that has moved.",
+    title: "Transfers", find: "Id or reference", byId: "Whatever has this id or reference is shown; the other filters wait.", none: "Nothing has this id or reference.", empty: "Nothing like that has moved.",
     emptyRefused: "Nothing like that was refused within seven days.", from: "From", to: "To", when: "When",
     completed: "Completed", refusedOnes: "Refused", show: "Which", anyKind: "Any kind", currency: "Currency", why: "Why",
     written: "Note or reference", anyReason: "For any reason again", since: "From", until: "Until", least: "At least", most: "At most", of: "Of", whose: "Asked by", account: "Wallet",
@@ -89,12 +89,12 @@ export const words = {
   approvals: {
     title: "Approvals", pending: "Waiting", approved: "Approved", rejected: "Rejected", all: "All", empty: "Nothing waits for a decision.",
     emptyOther: "None.", wallet: "Wallet", amount: "Amount", reason: "Reason", by: "Asked by", when: "When", decided: "Decided by",
-    status: "Status",
+    status: "Status", one: "Adjustment", of: "Of", decidedWhy: "Because", moved: "Movement", id: "Id",
   },
   audit: {
     title: "Audit trail", when: "When", who: "Who", act: "Act", subject: "Subject", everybody: "Of everybody again", reason: "Reason", empty: "No act is like that.",
-    filterAct: "Act, such as wallet.frozen", from: "From", to: "Until", before: "Before", after: "After",
-    request: "Request", title1: "Act", words: "Nobody can edit or delete any of it.", anyAct: "Any act",
+    from: "From", to: "Until", before: "Before", after: "After",
+    request: "Request", words: "Nobody can edit or delete any of it.", anyAct: "Any act",
   },
   told: {
     yes: "yes", no: "no",
