@@ -158,7 +158,7 @@ def test_an_adjustment_takes_two_administrators(
     page = asking.open("/approvals")
     row = page.get_by_role("row").filter(has_text="case 88")
     row.filter(has_text="\u22121.50USD").wait_for()
-    row.get_by_text("You asked for this: another administrator decides.").wait_for()
+    row.get_by_text("Yours: another administrator decides.").wait_for()
     assert row.get_by_role("button", name="Approve").count() == 0
     (pending,) = town.call("GET", "/admin/adjustments?status=pending", "ada").json()["items"]
     own = town.call(

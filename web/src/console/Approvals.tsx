@@ -72,7 +72,7 @@ export function Approvals({ id }: { id: string }) {
             <td className="quiet wide">
               <When time={adjustment.requested_at} />
             </td>
-            <td onClick={within}>
+            <td className="wraps" onClick={within}>
               <Decision adjustment={adjustment} decide={(how) => setDeciding([adjustment, how])} />
             </td>
           </tr>
@@ -169,16 +169,15 @@ function Decision({ adjustment, decide }: { adjustment: Adjustment; decide: (how
   const own = adjustment.requested_by.id === user.id;
   return (
     <span className="row wrap">
-      {own ? (
-        <span className="tiny quieter">{all.acts.ownRequest}</span>
-      ) : (
+      {!own && (
         <Button size="compact" onClick={() => decide("approve")}>
           {all.acts.approve}
         </Button>
       )}
-      <Button size="compact" look="bare" onClick={() => decide("reject")}>
+      <Button size="compact" look={own ? "plain" : "bare"} onClick={() => decide("reject")}>
         {all.acts.reject}
       </Button>
+      {own && <span className="tiny quieter">{all.acts.ownRequest}</span>}
     </span>
   );
 }

@@ -70,7 +70,7 @@ export const words = {
     refundWords: "The whole amount goes back to whoever sent it.",
     closeWords: "A closed wallet never opens again. It must be empty.",
     endSessionsWords: "They are logged out everywhere within two seconds.",
-    ownRequest: "You asked for this: another administrator decides.",
+    ownRequest: "Yours: another administrator decides.",
     stillTrying: "No answer yet. Trying again: it is done once, however often it is sent.",
     unknownTitle: "We do not know yet whether it was done",
     unknownWords: "The connection broke before the answer came. Finding out is safe: it is done once, however often you ask.",
