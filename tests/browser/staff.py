@@ -196,7 +196,7 @@ class Desk:
     def assert_clean(self, *expected: str) -> None:
         """Nothing but these problems was complained of, and no text has become markup."""
         # The browser itself reports answers that refuse, such as who is logged in when nobody is.
-        known = ("401", *expected)
+        known = [f"status of {one}" if one.isdigit() else one for one in ("401", *expected)]
         complaints = self.visit.complaints
         self.visit.complaints = [c for c in complaints if not any(one in c for one in known)]
         assert self.page.title() != "stolen"

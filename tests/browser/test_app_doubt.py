@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 TRANSFER, TOP_UP = "**/wallets/transfer", "**/wallets/topup"
 REFUSED = json.dumps({"code": "insufficient-funds", "title": "Not enough", "available": 0})
+# Whether somebody's wallet was on the screen, be it for a blink.
+WATCH = """
+window.wasSeen = false;
+new MutationObserver(() => { window.wasSeen ||= document.querySelector(".frame") !== null })
+  .observe(document.body, {subtree: true, childList: true});
+"""
 PROBLEM = {"content-type": "application/problem+json"}
 
 
@@ -187,6 +193,137 @@ def test_a_log_out_that_the_service_has_not_heard_of_is_none(window: Window) -> 
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.get_by_test_id("balance").wait_for()
+
+
+def log_out(page: Page) -> None:
+    """Log out in the page itself, without a reload."""
+    page.get_by_role("link", name="Settings").first.click()
+    page.get_by_role("button", name="Log out").first.click()
+    page.get_by_label("E-mail").wait_for()
+
+
+def log_in(page: Page, name: str) -> None:
+    page.get_by_label("E-mail").fill(f"{name}@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_is_tried_again_never_goes_out_as_whoever_logs_in_next(
+    window: Window, service: Serving, bearer: dict[str, str], *, answered: bool
+) -> None:
+    next_one = join(service, f"finn_{answered}".lower(), "Finn", 50_000)
+    page = window.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if not is_payment(route):
+            route.continue_()
+        elif answered:
+            held.append(route)
+        else:
+            held.append(route)
+            route.fulfill(status=503, headers=PROBLEM | {"retry-after": "6"}, body="{}")
+
+    page.route(TRANSFER, hold)
+    to_confirm(page, "14.00")
+    press_send(page)
+    page.wait_for_timeout(500)
+    log_out(page)
+    log_in(page, f"finn_{answered}".lower())
+    page.get_by_test_id("balance").get_by_text("500.00").first.wait_for()
+    if answered:
+        held[0].continue_()
+    page.wait_for_timeout(8_000)  # Longer than it would have waited before the next attempt.
+    assert len(held) == 1
+    assert sent_by(service, next_one) == []
+    # Nobody is told what somebody else has sent; they find it out themselves.
+    assert page.get_by_text("14.00").count() == 0
+    assert page.get_by_text("A payment was under way").count() == 0
+    log_out(page)
+    log_in(page, "dean")
+    page.get_by_text("A payment was under way").wait_for()
+    page.unroute(TRANSFER)
+    page.get_by_role("link", name="Find out").click()
+    page.get_by_role("button", name="Find out").click()
+    page.get_by_role("heading", name="Sent").wait_for()
+    assert len(sent_by(service, bearer)) - window.paid_before == 1
+
+
+def test_a_slow_log_out_does_not_end_the_next_log_in(window: Window) -> None:
+    page = window.page
+    statuses = iter([503, 503])
+    told: list[int] = []
+
+    def slow(route: Route) -> None:
+        if route.request.method != "DELETE":
+            route.continue_()
+            return
+        told.append(next(statuses, 204))
+        if told[-1] == 503:
+            route.fulfill(status=503, headers=PROBLEM, body="{}")
+        else:
+            route.continue_()
+
+    page.route("**/session", slow)
+    log_out(page)
+    log_in(page, "dean")
+    page.get_by_test_id("balance").get_by_text("USD").first.wait_for()
+    page.wait_for_timeout(4_000)  # Longer than the log-out would have waited to be told again.
+    assert 204 not in told
+    page.wait_for_function("fetch('/session').then((answer) => answer.status === 200)")
+    page.get_by_role("link", name="History").first.click()
+    page.get_by_role("heading", name="History").wait_for()
+    assert page.get_by_text("This browser is still logged in").count() == 0
+
+
+def test_who_was_logged_in_a_moment_ago_is_not_taken_for_who_is_now(window: Window) -> None:
+    page = window.page
+    held: list[tuple[Route, str]] = []
+
+    def late(route: Route) -> None:
+        if route.request.method == "GET" and not held:
+            headers = route.request.headers | {"sec-fetch-site": "same-origin"}
+            held.append((route, route.fetch(headers=headers).text()))
+        else:
+            route.continue_()
+
+    page.route("**/session", late)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
+    page.wait_for_timeout(500)
+    assert len(held) == 1
+    log_out(page)
+    route, body = held[0]
+    assert '"csrf_token"' in body
+    page.evaluate(WATCH)
+    route.fulfill(status=200, headers={"content-type": "application/json"}, body=body)
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("window.wasSeen") is False
+    page.get_by_label("E-mail").wait_for()
+    log_in(page, "dean")
+    page.get_by_test_id("balance").wait_for()
+
+
+def test_what_is_being_added_is_not_rewritten_while_it_is_under_way(window: Window) -> None:
+    page = window.page
+    sent: list[Any] = []
+
+    def drop(route: Route) -> None:
+        sent.append(route.request.post_data_json)
+        route.abort()
+
+    page.route(TOP_UP, drop)
+    page.get_by_role("link", name="Add money").first.click()
+    page.get_by_label("Amount").fill("6.00")
+    page.get_by_role("button", name="Add 6.00").click()
+    page.get_by_text("No answer yet. Trying again").wait_for()
+    page.get_by_label("Amount").press_sequentially("77")
+    assert page.get_by_label("Amount").input_value() == "6.00"
+    page.get_by_text(re.compile(r"6\.00\sUSD")).first.wait_for()
+    page.get_by_role("heading", name="We do not know yet whether it was added").wait_for(
+        timeout=30_000
+    )
+    assert {body["amount"] for body in sent} == {600}
 
 
 def test_what_came_before_the_stream_was_open_is_in_the_list(

@@ -110,9 +110,11 @@ class BackOfficeDesk:
             if asked.id is not None:
                 wallet = await work.back_office.wallet(asked.id)
                 wallets += [] if wallet is None else [wallet]
-                ids = [asked.id, *(id_ for id_ in ids if id_ != asked.id)]
                 refusal = await work.movements.refusal(asked.id)
                 refusals += await refusal_views(work, [] if refusal is None else [refusal])
+                # What has no movement of its id is hunted for the longest: what is known is none.
+                if not (people or wallets or refusals):
+                    ids = [asked.id, *(id_ for id_ in ids if id_ != asked.id)]
             for person in people:
                 wallets += await work.back_office.wallets_of(person.id)
             movements = [await work.movements.movement(id_) for id_ in ids]

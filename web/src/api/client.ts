@@ -29,12 +29,31 @@ const TIMEOUT_MS = 20_000;
 /** A whole export comes over a slow line. */
 const DOWNLOAD_TIMEOUT_MS = 600_000;
 const SAFE = new Set(["GET", "HEAD"]);
+export const CSRF_HEADER = "X-CSRF-Token";
+
+/** Whose requests these are, and the token that a change is asked for with. */
+export interface Holder {
+  userId: string;
+  csrfToken: string;
+}
+
 // In memory and nowhere else: a reload asks for it again.
-let csrfToken = "";
+let holder: Holder | null = null;
+let turn = 0;
 let whenLost: () => void = () => undefined;
 
-export function setCsrfToken(token: string): void {
-  csrfToken = token;
+/** Say whose requests these are from now on; what runs for anybody else is not asked for again. */
+export function setHolder(next: Holder | null): void {
+  if (next?.userId !== holder?.userId) ++turn;
+  holder = next;
+}
+
+export const csrfTokenNow = (): string => holder?.csrfToken ?? "";
+
+/** Return a question: is whoever is logged in now still who it is when it is asked? */
+export function sameHolder(): () => boolean {
+  const began = turn;
+  return () => turn === began;
 }
 
 /** Say what to do when the session has ended elsewhere. */
@@ -43,7 +62,7 @@ export function onSessionLost(listener: () => void): void {
 }
 
 async function send(request: Request, timeoutMs = TIMEOUT_MS): Promise<Response> {
-  if (!SAFE.has(request.method) && csrfToken) request.headers.set("X-CSRF-Token", csrfToken);
+  if (!SAFE.has(request.method) && holder) request.headers.set(CSRF_HEADER, holder.csrfToken);
   try {
     return await fetch(request, { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   } catch {
@@ -67,6 +86,7 @@ const ENDED = new Set(["session-revoked", "unauthenticated", "token-expired", "t
 
 /** Return what was answered, or throw the `Problem`. */
 export async function asked<T>(answer: Promise<Answer<T>>): Promise<T> {
+  const isTheirs = sameHolder();
   const { data, error, response } = await whole(answer);
   if (response.ok) {
     // These were promised with a body: without it nobody knows what was done.
@@ -74,8 +94,8 @@ export async function asked<T>(answer: Promise<Answer<T>>): Promise<T> {
     return data as T;
   }
   const found = problemOf(response, error);
-  if (response.status === 401 && ENDED.has(found.code) && csrfToken) {
-    setCsrfToken("");
+  if (response.status === 401 && ENDED.has(found.code) && holder && isTheirs()) {
+    setHolder(null);
     whenLost();
   }
   throw found;
@@ -135,14 +155,15 @@ const tellsNothing = (found: Problem) => [0, 401, 403, 408, 429].includes(found.
 export const isUnknown = (found: unknown): boolean =>
   found instanceof Problem && (found.status === 0 || found.status >= 500) && !NOTHING_DONE.has(found.code);
 
-/** Nobody wants it any more: it is not tried again. */
+/** Nobody wants it any more, or somebody else is logged in: it is not tried again, nor told. */
 export class Discarded extends Error {}
 
 /**
  * Send something that moves money until there is a definite answer. `attempt` must send the same
  * key and the same body each time; `doubt` is what an earlier attempt left unknown, and `wanted`
- * whether it is still to be tried again, else `Discarded` is thrown. When patience ends, the last
- * problem is thrown, or the doubt as long as nothing has answered it.
+ * whether it is still to be tried again, else `Discarded` is thrown: also once somebody else is
+ * logged in, as whom the next attempt would go. When patience ends, the last problem is thrown, or
+ * the doubt as long as nothing has answered it.
  */
 export async function untilDefinite<T>(
   attempt: () => Promise<T>,
@@ -150,12 +171,14 @@ export async function untilDefinite<T>(
   doubt: Problem | null = null,
   wanted: () => boolean = () => true,
 ): Promise<T> {
+  const isTheirs = sameHolder();
   let last: Problem = new Unreachable();
   for (const ms of PATIENCE) {
     await pause(Math.max(ms, ms && last.retryAfterS * 1000));
-    if (!wanted()) throw new Discarded();
+    if (!wanted() || !isTheirs()) throw new Discarded();
     try {
-      return await attempt();
+      const done = await attempt();
+      if (isTheirs()) return done;
     } catch (error) {
       last = error instanceof Problem ? error : new Unreachable();
       if (isUnknown(last)) doubt = last;
@@ -163,5 +186,6 @@ export async function untilDefinite<T>(
       waiting(last);
     }
   }
+  if (!isTheirs()) throw new Discarded();
   throw doubt && tellsNothing(last) ? doubt : last;
 }

@@ -1,31 +1,54 @@
 // Who is logged in. The cookie is the credential, and no script can read it.
 import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
-import { createContext, useContext, useSyncExternalStore } from "react";
-import { api, asked, Problem, setCsrfToken, untilDefinite, type Schemas } from "./client";
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { api, asked, CSRF_HEADER, csrfTokenNow, onSessionLost, Problem, sameHolder, setHolder, untilDefinite, type Schemas } from "./client";
 
 export type Session = Schemas["BrowserSessionAnswer"];
 
-export const SESSION_KEY = ["session"];
+const SESSION_KEY = ["session"];
 
 /** Find the session again after a reload, and whose it is by now; null without one. */
 async function findSession({ client }: { client: QueryClient }): Promise<Session | null> {
   // Who wants to leave does not come back because the service could not be told.
   if (leaving !== "no") return null;
+  const isStillSo = sameHolder();
+  let found: Session | null = null;
   try {
-    const found = await asked(api.GET("/session"));
-    setCsrfToken(found.csrf_token);
-    const before = client.getQueryData<Session | null>(SESSION_KEY);
-    // Another window may have logged in as somebody else: the cookie is one for all of them.
-    if (before && before.user.id !== found.user.id) forgetOthers(client);
-    return found;
+    found = await asked(api.GET("/session"));
   } catch (error) {
-    if (error instanceof Problem && error.status === 401) return null;
-    throw error;
+    if (!(error instanceof Problem && error.status === 401)) throw error;
   }
+  const before = client.getQueryData<Session | null>(SESSION_KEY) ?? null;
+  // Somebody has logged in or out here while it was asked: the answer is of before.
+  if (!isStillSo()) return before;
+  if (found === null) return null;
+  setHolder({ userId: found.user.id, csrfToken: found.csrf_token });
+  // Another window may have logged in as somebody else: the cookie is one for all of them.
+  if (before && before.user.id !== found.user.id) forgetOthers(client);
+  return found;
 }
 
+/** Return who is logged in, and whether whoever was has lost their session. */
 export function useFoundSession() {
-  return useQuery({ queryKey: SESSION_KEY, queryFn: findSession, staleTime: Infinity, retry: 2 });
+  const client = useQueryClient();
+  const found = useQuery({ queryKey: SESSION_KEY, queryFn: findSession, staleTime: Infinity, retry: 2 });
+  const [ended, setEnded] = useState(false);
+  useEffect(() => {
+    onSessionLost(() => {
+      setEnded(true);
+      hold(client, null);
+    });
+  }, [client]);
+  if (found.data && ended) setEnded(false);
+  return { ...found, ended };
+}
+
+/** From now on this is who is logged in here; nothing of anybody else is kept. */
+function hold(client: QueryClient, session: Session | null): void {
+  setHolder(session && { userId: session.user.id, csrfToken: session.csrf_token });
+  void client.cancelQueries({ queryKey: SESSION_KEY });
+  client.setQueryData(SESSION_KEY, session);
+  forgetOthers(client);
 }
 
 export interface Credentials {
@@ -36,16 +59,24 @@ export interface Credentials {
 
 /** Log in; throws `second-factor-required` when a code is needed too. */
 export async function beginSession(client: QueryClient, body: Credentials): Promise<Session> {
-  const begun = await asked(api.POST("/session", { body }));
-  setLeaving("no");
-  setCsrfToken(begun.csrf_token);
-  forgetOthers(client);
-  client.setQueryData(SESSION_KEY, begun);
-  return begun;
+  ++entering;
+  try {
+    // A log-out under way would take the new cookie with it.
+    await departure;
+    const begun = await asked(api.POST("/session", { body }));
+    setLeaving("no");
+    hold(client, begun);
+    return begun;
+  } finally {
+    --entering;
+  }
 }
 
 // Whether somebody is logging out, or has tried to: the cookie is gone only when the service says so.
 let leaving: "no" | "now" | "failed" = "no";
+let leaversToken = "";
+let departure: Promise<void> = Promise.resolve();
+let entering = 0;
 const leavingListeners = new Set<() => void>();
 
 function setLeaving(next: typeof leaving): void {
@@ -63,26 +94,28 @@ export function useStillIn(): boolean {
 }
 
 /** Log out: here at once, and at the service as soon as it can be told. */
-export async function endSession(client: QueryClient): Promise<void> {
+export function endSession(client: QueryClient): Promise<void> {
+  leaversToken = csrfTokenNow() || leaversToken;
   setLeaving("now");
-  client.setQueryData(SESSION_KEY, null);
-  forgetOthers(client);
-  try {
-    await untilDefinite(() => asked(api.DELETE("/session")), () => undefined);
-  } catch (error) {
-    if (!(error instanceof Problem && error.status === 401)) {
-      setLeaving("failed");
-      return;
-    }
-  }
-  setCsrfToken("");
-  setLeaving("no");
+  hold(client, null);
+  departure = tellOfLeaving(leaversToken);
+  return departure;
 }
 
-export function forgetSession(client: QueryClient): void {
-  setCsrfToken("");
-  client.setQueryData(SESSION_KEY, null);
-  forgetOthers(client);
+async function tellOfLeaving(csrfToken: string): Promise<void> {
+  let told = false;
+  const attempt = () => {
+    told = true;
+    return asked(api.DELETE("/session", { headers: { [CSRF_HEADER]: csrfToken } }));
+  };
+  try {
+    // Who wants to log in waits for one attempt, and for no more.
+    await untilDefinite(attempt, () => undefined, null, () => !told || entering === 0);
+  } catch (error) {
+    setLeaving(error instanceof Problem && error.status === 401 ? "no" : "failed");
+    return;
+  }
+  setLeaving("no");
 }
 
 /** Forget what somebody else has seen here. */

@@ -45,7 +45,7 @@ export function AddMoney() {
     },
   });
   // From here on there is one thing to do: to find out.
-  if (isUnknown(problem) && !left && pending) setLeft(request);
+  if (isUnknown(problem) && !left && pending) setLeft(pending);
   // It was answered to whoever had asked, while this was looked at.
   if (left && !pending && !busy) setLeft(null);
   const write = (next: string, of = currency) => {
@@ -119,6 +119,7 @@ export function AddMoney() {
           label={words.amount}
           currency={currency}
           value={text}
+          readOnly={busy}
           wrong={tried && amount === null ? app.send.notAmount(currency, sampleOf(currency)) : undefined}
           onChange={write}
         />

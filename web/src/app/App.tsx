@@ -1,8 +1,6 @@
 // The frame of /app: who is not logged in sees the entrance, everybody else their wallet.
-import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { onSessionLost } from "../api/client";
-import { forgetSession, SessionContext, useFoundSession } from "../api/session";
+import { SessionContext, useFoundSession } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
 import { Link, usePath } from "../parts/router";
 import { Sign } from "../parts/Sign";
@@ -28,16 +26,7 @@ const NAVIGATION: readonly (readonly [string, IconName, string])[] = [
 ];
 
 export function App() {
-  const client = useQueryClient();
-  const { data: session, error, refetch, isPending } = useFoundSession();
-  const [ended, setEnded] = useState(false);
-  useEffect(() => {
-    onSessionLost(() => {
-      setEnded(true);
-      forgetSession(client);
-    });
-  }, [client]);
-  if (session && ended) setEnded(false);
+  const { data: session, error, refetch, isPending, ended } = useFoundSession();
   if (isPending) return <div className="waiting" aria-busy="true" />;
   // What was found before stays valid while the line is broken.
   if (error && session === undefined) return <Failure problem={error} retry={() => void refetch()} />;

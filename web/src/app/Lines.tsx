@@ -176,8 +176,8 @@ function Story({ line }: { line: Transaction }) {
       <dl className="facts">
         <dt>{words.when}</dt>
         <dd lang={timeLanguage}>{exactText(line.booked_at)}</dd>
-        {facts.map(([name, value]) => (
-          <Fact key={name} name={name} value={value} />
+        {facts.map(([name, value], place) => (
+          <Fact key={place} name={name} value={value} />
         ))}
         <dt>{words.balanceAfter}</dt>
         <dd>

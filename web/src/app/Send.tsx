@@ -7,7 +7,7 @@ import { useSession } from "../api/session";
 import { AmountField, sampleOf } from "../parts/amount";
 import { Icon } from "../parts/icons";
 import { moneyText, parseAmount } from "../parts/money";
-import { goBack, navigate, useQuery as useAddressQuery } from "../parts/router";
+import { goBack, isId, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { Button, Failure, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { Confirm, Left, Result, Who, type Sent } from "./Confirm";
@@ -18,12 +18,11 @@ import { Scanner, canScan } from "./Scanner";
 const words = app.send;
 const NOTE_MAX = 200;
 const HANDLE_MAX = 30;
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
 /** Find whom a text names; throws what is said of somebody who cannot be paid. */
 async function lookUp(named: string, me: string): Promise<Party> {
   const text = named.trim().replace(/^@/, "");
-  const query = UUID.test(text) ? { user_id: text } : text.includes("@") ? { email: text } : { handle: text.toLowerCase() };
+  const query = isId(text) ? { user_id: text } : text.includes("@") ? { email: text } : { handle: text.toLowerCase() };
   const nobody = new Problem(404, "recipient-not-found", "", {}, 0);
   if ((query.handle?.length ?? 0) > HANDLE_MAX) throw nobody;
   try {

@@ -101,6 +101,7 @@ export const isFresh = (line: Transaction): boolean => Date.now() - (fresh.get(l
 
 function takeLine(client: QueryClient, line: Transaction): void {
   fresh.set(line.id, Date.now());
+  setTimeout(() => fresh.delete(line.id), FRESH_MS);
   const holds = ({ queryKey }: { queryKey: readonly unknown[] }) =>
     queryKey[1] === "recent" && (queryKey[2] === undefined || queryKey[2] === line.wallet_id);
   client.setQueriesData<Transaction[]>({ queryKey: ["transactions"], predicate: holds }, (lines) => {

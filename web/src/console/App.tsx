@@ -3,11 +3,11 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { LogIn } from "../app/Entrance";
 import { Sign } from "../parts/Sign";
-import { api, asked, onSessionLost } from "../api/client";
-import { endSession, forgetSession, SessionContext, useFoundSession, type Session } from "../api/session";
+import { api, asked } from "../api/client";
+import { endSession, SessionContext, useFoundSession, type Session } from "../api/session";
 import { Icon, type IconName } from "../parts/icons";
 import { Money } from "../parts/money";
-import { Link, ROOT, usePath } from "../parts/router";
+import { isId, Link, ROOT, usePath } from "../parts/router";
 import { Avatar, Badge, Button, Empty, Failure, IconButton, useSettled, useTitle } from "../parts/ui";
 import { common } from "../text/common";
 import { words } from "../text/console";
@@ -33,15 +33,7 @@ const NAVIGATION: readonly (readonly [string, IconName, string])[] = [
 ];
 
 export function App() {
-  const client = useQueryClient();
-  const { data: session, error, refetch, isPending } = useFoundSession();
-  const [ended, setEnded] = useState(false);
-  useEffect(() => {
-    onSessionLost(() => {
-      setEnded(true);
-      forgetSession(client);
-    });
-  }, [client]);
+  const { data: session, error, refetch, isPending, ended } = useFoundSession();
   if (isPending) return <div aria-busy="true" />;
   // What was found before stays valid while the line is broken.
   if (error && session === undefined) return <Failure problem={error} retry={() => void refetch()} />;
@@ -76,8 +68,6 @@ function NotStaff({ title, text, to, link }: { title: string; text: string; to: 
   );
 }
 
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
 function Nowhere() {
   useTitle(words.notFoundTitle, words.name);
   return (
@@ -92,7 +82,7 @@ function Nowhere() {
 
 function View() {
   const [, first = "", id = ""] = usePath().split("/");
-  if (id && !UUID.test(id)) return <Nowhere />;
+  if (id && !isId(id)) return <Nowhere />;
   switch (first) {
     case "people":
       return id ? <PersonView key={id} id={id} /> : <People />;
@@ -195,6 +185,7 @@ function Finder() {
   const close = () => {
     setOpen(false);
     setText("");
+    setEntered("");
   };
   const step = (by: number) => {
     const stops = [input.current, ...(place.current?.querySelectorAll("a") ?? [])];
@@ -238,6 +229,7 @@ function Finder() {
         onFocus={() => setOpen(true)}
         onChange={(event) => {
           setText(event.target.value);
+          setEntered("");
           setOpen(true);
         }}
       />

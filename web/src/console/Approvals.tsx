@@ -8,9 +8,10 @@ import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
 import { Badge, Button, Choice, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, nameOf, Panel, PersonLink, Table, useMay } from "./shared";
+import { ActDialog, nameOf, Panel, PersonLink, Table, useMay, whileFirst } from "./shared";
 
 const words = all.approvals;
+const EVERY_MS = 10_000;
 const STATUSES = ["pending", "approved", "rejected"] as const;
 
 type Adjustment = Schemas["Adjustment"];
@@ -31,7 +32,7 @@ export function Approvals({ id }: { id: string }) {
       asked(api.GET("/admin/adjustments", { params: { query: { ...filters, ...(pageParam && { cursor: pageParam }) } } })),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
-    refetchInterval: 10_000,
+    refetchInterval: whileFirst(EVERY_MS),
   });
   return (
     <div className="stack">
@@ -90,6 +91,8 @@ function AdjustmentPanel({ id, decide }: { id: string; decide: (adjustment: Adju
   const found = useQuery({
     queryKey: ["adjustment", id],
     queryFn: () => asked(api.GET("/admin/adjustments/{id}", { params: { path: { id } } })),
+    // A colleague may decide while it is looked at.
+    refetchInterval: ({ state }) => (state.data?.status === "pending" ? EVERY_MS : false),
   });
   return (
     <Panel title={words.one} found={found} onClose={() => navigate(`/approvals${location.search}`, { replace: true })}>

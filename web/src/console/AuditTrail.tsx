@@ -2,7 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, asked, type Schemas } from "../api/client";
-import { Link, useQuery } from "../parts/router";
+import { isId, Link, useQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
 import { Button, Dialog, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
@@ -10,7 +10,6 @@ import { DayInput, startOf, Table } from "./shared";
 import { actName, Changes, roleName, subjectName, useCurrencyOf, type Act } from "./telling";
 
 const words = all.audit;
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 const isAct = (text: string | undefined): text is Schemas["ActKind"] => text !== undefined && text in all.told.acts;
 
@@ -21,8 +20,8 @@ export function AuditTrail() {
   const [from, to] = [startOf(query.from), startOf(query.until, 1)];
   const filters = {
     ...(isAct(query.act) && { act: query.act }),
-    ...(UUID.test(query.subject ?? "") && { subject: query.subject }),
-    ...(UUID.test(query.actor ?? "") && { actor: query.actor }),
+    ...(query.subject && isId(query.subject) && { subject: query.subject }),
+    ...(query.actor && isId(query.actor) && { actor: query.actor }),
     ...(from && { from }),
     ...(to && { to }),
   };
@@ -96,7 +95,7 @@ export function AuditTrail() {
       />
       {open && (
         <Dialog side title={actName(open.act)} onClose={() => setOpen(null)}>
-          <ActFacts act={open} />
+          <ActFacts act={open} leave={() => setOpen(null)} />
         </Dialog>
       )}
     </div>
@@ -110,7 +109,7 @@ const PLACES: Readonly<Record<string, (id: string) => string>> = {
   adjustment: (id) => `/approvals/${id}?status=all`,
 };
 
-function ActFacts({ act }: { act: Act }) {
+function ActFacts({ act, leave }: { act: Act; leave: () => void }) {
   const place = PLACES[act.subject.kind];
   const currency = useCurrencyOf(act);
   return (
@@ -125,7 +124,7 @@ function ActFacts({ act }: { act: Act }) {
         <dd>{exactText(act.happened_at)}</dd>
         <dt>{words.who}</dt>
         <dd dir="auto">
-          {act.actor_name}
+          {act.actor ? <Link to={`/audit?actor=${act.actor.id}`} onClick={leave}>{act.actor_name}</Link> : act.actor_name}
           {act.role && ` (${roleName(act.role)})`}
         </dd>
         <dt>{words.subject}</dt>

@@ -31,7 +31,7 @@ export function Overview() {
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   const currencies = data?.balances.map((balance) => balance.currency) ?? [];
   const largest = data?.today.volumes[0]?.currency ?? data?.yesterday.volumes[0]?.currency ?? currencies[0] ?? "USD";
-  const behind = data !== undefined && Date.now() - Date.parse(data.counted_to) > BEHIND_MS;
+  const behind = data !== undefined && Date.parse(data.made_at) - Date.parse(data.counted_to) > BEHIND_MS;
   const currency = query.currency && currencies.includes(query.currency) ? query.currency : largest;
   return (
     <div className="stack">
@@ -55,24 +55,24 @@ export function Overview() {
       </div>
       <Numbers data={data} currency={currency} compared={!behind} />
       <div className="two">
-        <Panel title={words.perMinute}>{data ? <PerMinute points={data.minutes} /> : <Skeleton height="220px" />}</Panel>
-        <Panel title={words.refusals}>{data ? <Refusals refusals={data.refusals} /> : <Skeleton height="220px" />}</Panel>
+        <Card title={words.perMinute}>{data ? <PerMinute points={data.minutes} /> : <Skeleton height="220px" />}</Card>
+        <Card title={words.refusals}>{data ? <Refusals refusals={data.refusals} /> : <Skeleton height="220px" />}</Card>
       </div>
       <div className="two">
-        <Panel title={`${words.perHour}, ${currency}`}>
-          {data ? <PerHour points={data.hours.slice(0, -1)} currency={currency} /> : <Skeleton height="220px" />}
-        </Panel>
+        <Card title={`${words.perHour}, ${currency}`}>
+          {data ? <PerHour hours={data.hours} currency={currency} /> : <Skeleton height="220px" />}
+        </Card>
         <div className="stack">
-          <Panel title={words.latency}>{data ? <Answers latency={data.latency} /> : <Skeleton height="96px" />}</Panel>
-          <Panel title={words.integrity}>{data ? <IntegrityFacts integrity={data.integrity} /> : <Skeleton height="96px" />}</Panel>
+          <Card title={words.latency}>{data ? <Answers latency={data.latency} /> : <Skeleton height="96px" />}</Card>
+          <Card title={words.integrity}>{data ? <IntegrityFacts integrity={data.integrity} /> : <Skeleton height="96px" />}</Card>
         </div>
       </div>
-      <Panel title={words.money}>{data ? <Balances balances={data.balances} /> : <Skeleton height="96px" />}</Panel>
+      <Card title={words.money}>{data ? <Balances balances={data.balances} /> : <Skeleton height="96px" />}</Card>
     </div>
   );
 }
 
-function Panel({ title, children }: { title: string; children: ReactNode }) {
+function Card({ title, children }: { title: string; children: ReactNode }) {
   return (
     <section className="card" aria-label={title}>
       <header>
@@ -219,7 +219,8 @@ function PerMinute({ points }: { points: Points }) {
   );
 }
 
-function PerHour({ points, currency }: { points: Points; currency: string }) {
+function PerHour({ hours, currency }: { hours: OverviewAnswer["hours"]; currency: string }) {
+  const points = useMemo(() => hours.slice(0, -1), [hours]);
   const factor = 10 ** exponentOf(currency);
   const option = useMemo(
     () => (palette: Palette) => ({

@@ -8,7 +8,7 @@ import { exactText, When } from "../parts/time";
 import { Avatar, Badge, Button, Empty, Failure, Identifier, Skeleton, useTitle } from "../parts/ui";
 import { common } from "../text/common";
 import { words as all } from "../text/console";
-import { ActDialog, WalletBadges, nameOf, Stale, useMay } from "./shared";
+import { ActDialog, More, WalletBadges, nameOf, Stale, useMay } from "./shared";
 import { actName, eventName, kindName, roleName } from "./telling";
 import { WalletActs } from "./Wallets";
 
@@ -77,7 +77,7 @@ function Profile({ person }: { person: WholePerson }) {
         <dd>{person.counts.movements.toLocaleString()}</dd>
         <dt>{words.acts}</dt>
         <dd>
-          {person.counts.acts > 0 ? <Link to={`/audit?subject=${person.id}`}>{person.counts.acts}</Link> : person.counts.acts}
+          {person.counts.acts > 0 ? <Link to={`/audit?subject=${person.id}`}>{upTo(person.counts.acts)}</Link> : 0}
         </dd>
         {person.former_handles.length > 0 && (
           <>
@@ -192,6 +192,10 @@ function Sessions({ person }: { person: WholePerson }) {
   );
 }
 
+/** The service counts no further. */
+const COUNTED_MAX = 1_000;
+const upTo = (count: number): string => `${count.toLocaleString()}${count >= COUNTED_MAX ? "+" : ""}`;
+
 type Item = Schemas["TimelineItem"];
 
 function Story({ id }: { id: string }) {
@@ -222,13 +226,7 @@ function Story({ id }: { id: string }) {
           ))}
         </ol>
       )}
-      {pages.hasNextPage && (
-        <div className="more">
-          <Button size="compact" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-            {common.more}
-          </Button>
-        </div>
-      )}
+      <More pages={pages} />
     </section>
   );
 }
@@ -246,10 +244,10 @@ function Happened({ item }: { item: Item }) {
             {transaction.note && <span className="quieter"> · {transaction.note}</span>}
           </Link>
         ) : (
-          <span dir="auto" className="cut" title={event?.kind ?? String(act?.act ?? "")}>
-            {event ? eventName(event.kind) : actName(String(act?.act ?? ""))}
-            {act && <span className="quieter"> · {String(act.actor_name)}</span>}
-            {act?.reason ? <span className="quieter"> · {String(act.reason)}</span> : null}
+          <span dir="auto" className="cut" title={event?.kind ?? act?.act}>
+            {event ? eventName(event.kind) : act && actName(act.act)}
+            {act && <span className="quieter"> · {act.actor_name}</span>}
+            {act?.reason && <span className="quieter"> · {act.reason}</span>}
           </span>
         )}
         {transaction && (

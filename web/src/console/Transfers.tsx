@@ -8,16 +8,14 @@ import { Link, navigate, useQuery as useAddressQuery, type Query } from "../part
 import { exactText, When } from "../parts/time";
 import { Button, Choice, Identifier, useSettled, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, DayInput, nameOf, Panel, PersonLink, startOf, Table, useMay, type Movement } from "./shared";
+import { ActDialog, DayInput, nameOf, Panel, PersonLink, startOf, Table, useMay, whileFirst, type Movement } from "./shared";
 import { FactList, kindName } from "./telling";
 
 const words = all.transfers;
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const KINDS = {
   completed: ["transfer", "top-up", "refund", "adjustment"],
   refused: ["transfer", "top-up-request", "refund", "transfer-batch"],
 } as const;
-/** How often the first page is looked at again; who reads further back is left in peace. */
 const EVERY_MS = 5_000;
 
 type Shown = keyof typeof KINDS;
@@ -40,7 +38,7 @@ export function Transfers({ id }: { id: string }) {
       ) : (
         <Movements query={query} id={id} />
       )}
-      {UUID.test(id) && (shown === "refused" ? <RefusalPanel key={id} id={id} onClose={close} /> : <MovementPanel key={id} id={id} onClose={close} />)}
+      {id && (shown === "refused" ? <RefusalPanel key={id} id={id} onClose={close} /> : <MovementPanel key={id} id={id} onClose={close} />)}
     </div>
   );
 }
@@ -114,9 +112,7 @@ const oneOf = <T extends string>(values: readonly T[], text: string | undefined)
   return found ? { kind: [found] } : {};
 };
 
-/** Look at the first page again and again, as long as it is the only one. */
-const again = (found: { state: { data?: { pages: unknown[] } | undefined } }): number | false =>
-  (found.state.data?.pages.length ?? 0) > 1 ? false : EVERY_MS;
+const again = whileFirst(EVERY_MS);
 
 const lookedTo = (pages: { scanned_to: string | null }[] | undefined): string | undefined => {
   const last = pages?.at(-1)?.scanned_to;
@@ -232,7 +228,7 @@ function Found({ q, shown, id }: { q: string; shown: Shown; id: string }) {
   });
   const { data, error, refetch, dataUpdatedAt } = found;
   const onePage = <T,>(items: T[] | undefined) => ({
-    data: items && { pages: [{ items }] }, error, refetch, dataUpdatedAt, hasNextPage: false, isFetchingNextPage: false, fetchNextPage: () => undefined,
+    data: items && { pages: [{ items }] }, error, refetch, dataUpdatedAt, hasNextPage: false, isFetchingNextPage: false, isFetchNextPageError: false, fetchNextPage: () => undefined,
   });
   const refused = data ? data.refusals.length > 0 || (shown === "refused" && data.transactions.length === 0) : shown === "refused";
   return refused ? (

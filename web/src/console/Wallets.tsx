@@ -31,17 +31,17 @@ export function Wallets({ id }: { id: string }) {
       <div className="inputs">
         <input className="input compact" aria-label={words.currency} placeholder={words.anyCurrency} maxLength={3} value={query.currency ?? ""} onChange={(event) => change({ currency: event.target.value })} />
         <Choice
-          label={words.frozen ?? ""}
+          label={words.frozen}
           value={query.frozen === "yes" ? "yes" : "all"}
-          options={[["all", words.all ?? ""], ["yes", words.onlyFrozen ?? ""]]}
+          options={[["all", words.all], ["yes", words.onlyFrozen]]}
           onChange={(value) => change({ frozen: value === "yes" ? "yes" : null })}
         />
       </div>
       <Table
         caption={all.nav.wallets}
-        head={[words.owner ?? "", words.currency ?? "", { text: words.available ?? "", number: true }, { text: words.held ?? "", number: true, wide: true }, { text: words.status ?? "", wide: true }, { text: words.last ?? "", wide: true }]}
+        head={[words.owner, words.currency, { text: words.available, number: true }, { text: words.held, number: true, wide: true }, { text: words.status, wide: true }, { text: words.last, wide: true }]}
         pages={pages}
-        empty={words.empty ?? ""}
+        empty={words.empty}
         row={(wallet) => (
           <tr key={wallet.id} className="opens" data-open={wallet.id === id} onClick={() => navigate(`/wallets/${wallet.id}${location.search}`)}>
             <th scope="row">
@@ -77,7 +77,7 @@ function WalletPanel({ id, onClose }: { id: string; onClose: () => void }) {
     queryFn: () => asked(api.GET("/admin/wallets/{id}", { params: { path: { id } } })),
   });
   return (
-    <Panel title={words.title ?? ""} found={found} onClose={onClose}>
+    <Panel title={words.title} found={found} onClose={onClose}>
       {(wallet) => <WalletFacts wallet={wallet} />}
     </Panel>
   );
@@ -168,8 +168,8 @@ export function WalletActs({ wallet }: { wallet: StaffWallet }) {
       {open === "unfreeze" && (
         <ActDialog
           title={acts.unfreeze}
-          before={words[wallet.frozen]}
-          after={words.none}
+          before={all.freezes[wallet.frozen]}
+          after={all.freezes.none}
           onClose={close}
           act={(reason) => asked(api.POST("/admin/wallets/{id}/unfreeze", { params: { path: { id: wallet.id } }, body: { reason } }))}
         />
@@ -204,8 +204,8 @@ function Freeze({ wallet, onClose }: WalletActProps) {
     <ActDialog
       danger
       title={acts.freeze}
-      before={words[wallet.frozen]}
-      after={words[after]}
+      before={all.freezes[wallet.frozen]}
+      after={all.freezes[after]}
       onClose={onClose}
       act={(reason) =>
         asked(api.POST("/admin/wallets/{id}/freeze", { params: { path: { id: wallet.id } }, body: { direction, reason } }))

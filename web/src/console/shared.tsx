@@ -44,7 +44,7 @@ export function WalletBadges({ wallet }: { wallet: StaffWallet }) {
   if (wallet.frozen === "none" && wallet.debt === 0) return null;
   return (
     <span className="row wrap tight">
-      {wallet.frozen !== "none" && <Badge look="warn">{words.wallets[wallet.frozen]}</Badge>}
+      {wallet.frozen !== "none" && <Badge look="warn">{words.freezes[wallet.frozen]}</Badge>}
       {wallet.debt > 0 && <Badge look="bad">{words.wallets.inDebt}</Badge>}
     </span>
   );
@@ -106,6 +106,7 @@ interface Pages<T> {
   dataUpdatedAt: number;
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
+  isFetchNextPageError: boolean;
   fetchNextPage: () => unknown;
   refetch: () => unknown;
 }
@@ -157,17 +158,28 @@ export function Table<T>({ caption, head, pages, row, empty, partial }: TablePro
         </table>
       </div>
       {items?.length === 0 && !pages.hasNextPage && <Empty icon="search" title={empty} />}
-      {pages.hasNextPage && (
-        <div className="more">
-          {partial && <p className="tiny quieter">{partial}</p>}
-          <Button size="compact" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-            {common.more}
-          </Button>
-        </div>
-      )}
+      <More pages={pages} partial={partial} />
     </div>
   );
 }
+
+/** The next page of a list, and why it did not come. */
+export function More<T>({ pages, partial }: { pages: Omit<Pages<T>, "data">; partial?: string | undefined }) {
+  if (!pages.hasNextPage) return null;
+  return (
+    <div className="more">
+      {partial && <p className="tiny quieter">{partial}</p>}
+      {pages.isFetchNextPageError && <ProblemNote problem={pages.error} />}
+      <Button size="compact" busy={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+        {common.more}
+      </Button>
+    </div>
+  );
+}
+
+/** How often the first page is looked at again, while it is the only one: who reads on is left in peace. */
+export const whileFirst = (everyMs: number) => (found: { state: { data?: { pages: unknown[] } | undefined } }): number | false =>
+  (found.state.data?.pages.length ?? 0) > 1 ? false : everyMs;
 
 function Waiting({ head }: { head: TableProps<never>["head"] }) {
   return Array.from({ length: 8 }, (_, line) => (

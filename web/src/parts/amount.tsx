@@ -7,11 +7,12 @@ interface AmountProps {
   value: string;
   hint?: string | undefined;
   wrong?: string | undefined;
+  readOnly?: boolean;
   onChange: (value: string) => void;
 }
 
 /** An amount to type, large, with its currency beside it. */
-export function AmountField({ label, currency, value, hint, wrong, onChange }: AmountProps) {
+export function AmountField({ label, currency, value, hint, wrong, readOnly, onChange }: AmountProps) {
   return (
     <Field label={label} hint={hint} wrong={wrong}>
       {(attributes) => (
@@ -24,6 +25,7 @@ export function AmountField({ label, currency, value, hint, wrong, onChange }: A
             autoFocus
             placeholder={exampleOf(currency)}
             maxLength={24}
+            readOnly={readOnly}
             value={value}
             onChange={(event) => onChange(event.target.value)}
           />

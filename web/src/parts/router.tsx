@@ -5,6 +5,9 @@ import { useCallback, useMemo, useSyncExternalStore, type AnchorHTMLAttributes }
 const here = import.meta.url;
 export const ROOT = new URL("../../", here);
 
+/** Whether a text is an id as the service makes them. */
+export const isId = (text: string): boolean => /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(text);
+
 let base = "";
 
 /** Say which page this is: every path of `navigate` and `Link` lies below it. */

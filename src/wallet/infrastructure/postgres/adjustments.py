@@ -21,9 +21,9 @@ AT = (
     + "WHERE (account_id, id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))"
 )
 
-PAGE = COLUMNS + "WHERE id < $1 AND ($2::text IS NULL OR status = $2) ORDER BY id DESC LIMIT $3"
+PAGE = COLUMNS + "WHERE id < $1 ORDER BY id DESC LIMIT $2"
 
-PENDING_PAGE = COLUMNS + "WHERE id < $1 AND status = 'pending' ORDER BY id DESC LIMIT $2"
+PAGE_OF_STATUS = COLUMNS + "WHERE id < $1 AND status = $3 ORDER BY id DESC LIMIT $2"
 
 SAVE = """
 INSERT INTO adjustments (id, account_id, owner_id, currency, amount, reason, requested_by,
@@ -95,11 +95,10 @@ class PostgresAdjustments:
         """Return the next `limit` adjustments with an id below `before`, newest first."""
         place = before or LAST_ID
         with translated():
-            if status is AdjustmentStatus.PENDING:
-                rows = await self._connection.fetch(PENDING_PAGE, place, limit)
+            if status is None:
+                rows = await self._connection.fetch(PAGE, place, limit)
             else:
-                word = None if status is None else status.value
-                rows = await self._connection.fetch(PAGE, place, word, limit)
+                rows = await self._connection.fetch(PAGE_OF_STATUS, place, limit, status.value)
         return [adjustment_of(row) for row in rows]
 
     async def reject(self, adjustment: Adjustment) -> None:

@@ -39,6 +39,8 @@ NEWEST_FIRST = " ORDER BY happened_at DESC, id DESC LIMIT $6"
 
 BY_TIME = COLUMNS + "WHERE" + PAGE_ENDS + NEWEST_FIRST
 
+BY_ACT = COLUMNS + "WHERE act = $5 AND" + PAGE_ENDS + NEWEST_FIRST
+
 BY_ACTOR = COLUMNS + "WHERE actor_id = $8 AND" + PAGE_ENDS + NEWEST_FIRST
 
 ABOUT = (
@@ -144,6 +146,8 @@ class PostgresAuditTrail:
                 )
             elif search.actor_id is not None:
                 rows = await self._connection.fetch(BY_ACTOR, *ends, search.actor_id)
+            elif search.kind is not None:
+                rows = await self._connection.fetch(BY_ACT, *ends)
             else:
                 rows = await self._connection.fetch(BY_TIME, *ends)
         return [act_of(row) for row in rows]

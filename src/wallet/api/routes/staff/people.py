@@ -26,7 +26,7 @@ from wallet.api.routes.staff.access import (
     SessionEnder,
     staff_side,
 )
-from wallet.api.routes.staff.audit_trail import ACT_EXAMPLE
+from wallet.api.routes.staff.audit_trail import ACT_EXAMPLE, ActAnswer
 from wallet.api.routes.staff.refusals import REFUSAL_EXAMPLE, RefusedAttempt, StaffRefusal
 from wallet.api.routes.staff.shapes import (
     MOMENT,
@@ -158,7 +158,7 @@ class WholePerson(StaffPerson):
     counts: PersonCounts
     recent: list[Transaction] = Field(description="The last ten movements.")
     recent_refusals: list[RefusedAttempt] = Field(description="The last ten of a week.")
-    recent_acts: list[dict[str, Any]] = Field(description="As in the audit trail, the last ten.")
+    recent_acts: list[ActAnswer] = Field(description="As in the audit trail, the last ten.")
 
 
 class TimelineEvent(Answer):
@@ -176,7 +176,7 @@ class TimelineItem(Answer):
     id: str
     event: TimelineEvent | None
     transaction: Transaction | None
-    act: dict[str, Any] | None = Field(description="As in the audit trail.")
+    act: ActAnswer | None = Field(description="As in the audit trail.")
 
 
 class Timeline(Answer):
