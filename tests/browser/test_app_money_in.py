@@ -61,6 +61,36 @@ def test_an_answer_that_was_lost_is_found_out_after_a_reload_and_charged_once(
     window.context.close()
 
 
+def test_money_that_the_source_has_not_decided_about_is_told_until_it_has(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    join(service, "yara", "Yara")
+    window = Window(browser, service, tmp_path).log_in("yara")
+    page = window.page
+    page.get_by_role("link", name="Add money").click()
+    page.get_by_label("Amount").fill("900.03")
+    page.get_by_role("button", name="Add 900.03").click()
+    page.get_by_text("has not decided yet").wait_for()
+    page.get_by_role("link", name="Back to the balance").click()
+    page.get_by_text("900.03\u00a0USD is on its way to you").wait_for()
+    page.reload()
+    page.get_by_text("900.03\u00a0USD is on its way to you").wait_for()
+    # What it has decided at last is told, and no longer waited for.
+    declined = {"content-type": "application/problem+json"}
+    body = json.dumps({"code": "top-up-declined", "title": "Declined"})
+    page.route(TOP_UP, lambda route: route.fulfill(status=422, headers=declined, body=body))
+    page.reload()
+    page.get_by_text("Nothing was added").wait_for()
+    page.get_by_text("is on its way to you").wait_for(state="detached")
+    page.get_by_role("link", name="Add money").click()
+    page.get_by_label("Amount").fill("900.01")
+    page.get_by_role("button", name="Add 900.01").click()
+    page.locator("form").get_by_text("Nothing was added").wait_for()
+    page.get_by_label("Amount").fill("20")
+    page.locator("form").get_by_text("Nothing was added").wait_for(state="detached")
+    window.context.close()
+
+
 def test_what_the_source_declined_is_said_and_asked_again_under_another_key(
     browser: Browser, service: Serving, tmp_path: Path
 ) -> None:

@@ -167,3 +167,25 @@ def test_lines_are_written_as_their_reader_writes(
     text = page.locator("main").inner_text()
     assert not re.search(r"-\d", text), "a hyphen stands where a minus belongs"
     window.context.close()
+
+
+def test_an_amount_goes_with_its_currency_and_a_pasted_link_names_somebody(
+    browser: Browser, service: Serving, saver: dict[str, str], tmp_path: Path
+) -> None:
+    window = Window(browser, service, tmp_path).log_in("tova")
+    page = window.visit.open("/app/history?currency=EUR&min=9")
+    page.get_by_role("button", name="Filters (2)").wait_for()
+    page.locator("main").get_by_label("Wallet").select_option("")
+    page.get_by_role("button", name="Filters", exact=True).wait_for()
+    assert page.url.endswith("/app/history")
+    for strange in ("/app/history?from=0001-01-01&until=9999-12-31", "/app/history/nonsense"):
+        window.visit.open(strange).get_by_role("heading", name="History").wait_for()
+        page.locator(".line").first.wait_for()
+        assert page.get_by_role("alert").count() == 0
+    page = window.visit.open("/app/send")
+    link = f"http://localhost:{service.port}/app/send?currency=USD&to=bob#x"
+    page.get_by_label("Handle or e-mail").fill(link)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Amount").wait_for()
+    assert page.url.endswith("to=bob")
+    window.context.close()

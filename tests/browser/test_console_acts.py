@@ -188,6 +188,12 @@ def test_adjustments_are_rejected_by_another_and_taken_back_by_who_asked(
     deciding = Desk(browser, town, tmp_path).log_in("max")
     page = deciding.open("/approvals")
     row = page.get_by_role("row").filter(has_text="Case 91")
+    row.get_by_role("link").first.click()
+    panel = deciding.dialog("Adjustment")
+    panel.get_by_text("Balance after").wait_for()
+    panel.get_by_text("an administrator other than Ada Lovelace").wait_for()
+    page.keyboard.press("Escape")
+    panel.wait_for(state="detached")
     row.get_by_role("button", name="Reject").click()
     dialog = deciding.dialog("Reject")
     assert len(set(dialog.locator(".change dd").all_inner_texts())) == 1
@@ -260,6 +266,46 @@ def test_a_refund_is_forced_into_a_debt_that_what_comes_in_repays(
     page.get_by_role("row").filter(has_text="Never delivered").get_by_role("button").click()
     changes = desk.changes(desk.dialog("Refunded a transfer"))
     assert (changes["Debt"], changes["Forced"]) == (["0.00USD", "50.00USD"], ["–", "yes"])
+    desk.close("422")
+
+
+def test_what_a_colleague_did_meanwhile_is_told_instead_of_done_over(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    wallet_id = wallet_of(town, "emil")
+    desk = Desk(browser, town, tmp_path).log_in("sam")
+    page = desk.open(f"/wallets/{wallet_id}")
+    desk.begin("Freeze", "Lost phone, case 1")
+    dialog = desk.dialog("Freeze")
+    assert dialog.locator(".change dd").all_inner_texts() == ["not frozen", "cannot send"]
+    frozen = {"direction": "both", "reason": "Found out first"}
+    town.call("POST", f"/admin/wallets/{wallet_id}/freeze", "ada", json=frozen).raise_for_status()
+    dialog.locator("button[type=submit]").click()
+    dialog.get_by_role("alert").filter(has_text="Somebody has changed this meanwhile").wait_for()
+    assert dialog.locator(".change dd").all_inner_texts() == ["frozen", "frozen"]
+    dialog.get_by_role("button", name="Cancel").click()
+    desk.act("Unfreeze", "Found again")
+    reasons = [
+        act["reason"]
+        for act in town.call("GET", f"/admin/audit-trail?subject={wallet_id}", "ada").json()[
+            "items"
+        ]
+    ]
+    assert reasons[:2] == ["Found again", "Found out first"]
+    paid = town.pay("emil", "carol", 700).json()["id"]
+    page = desk.open(f"/transfers/{paid}")
+    desk.begin("Refund", "   a   ")
+    refund = desk.dialog("Refund")
+    refund.locator("button[type=submit]").click()
+    assert refund.get_by_label("Reason").evaluate("(field) => field.validationMessage")
+    refund.get_by_label("Reason").fill("Never delivered either")
+    given = {"reason": "By a colleague"}
+    town.call("POST", f"/admin/transactions/{paid}/refund", "ada", json=given).raise_for_status()
+    refund.locator("button[type=submit]").click()
+    refund.get_by_role("alert").filter(has_text="More would be refunded").wait_for()
+    refund.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Refunded", exact=True).wait_for()
+    assert page.get_by_role("button", name="Refund", exact=True).count() == 0
     desk.close("422")
 
 
@@ -369,9 +415,12 @@ def test_without_a_line_every_view_says_since_when_it_is_stale_and_recovers(
         page.wait_for_load_state("networkidle")
         pages.append(page)
     desk.context.set_offline(offline=True)
+    desk.page.get_by_role("link", name="Audit trail").click()
+    desk.page.get_by_role("button", name="Try again").wait_for(timeout=25_000)
     for page in pages:
         page.get_by_text("Not live since").wait_for(timeout=25_000)
     desk.context.set_offline(offline=False)
+    desk.page.get_by_role("region", name="Audit trail").get_by_role("row").nth(1).wait_for()
     for page in pages:
         page.get_by_text("Not live since").wait_for(state="detached", timeout=25_000)
         page.close()

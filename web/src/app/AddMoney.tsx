@@ -8,7 +8,7 @@ import { Link, useQuery } from "../parts/router";
 import { Button, Failure, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { useWallet } from "./data";
-import { addMoney, usePendingMoney, useRepeated, type AddedMoney } from "./payments";
+import { addMoney, usePendingMoney, useRepeated, useUndecidedMoney, type AddedMoney } from "./payments";
 
 const words = app.add;
 /** In whole units of a currency that has cents; of one without them a hundred times as much. */
@@ -24,6 +24,8 @@ export function AddMoney() {
   const [text, setText] = useState("");
   const [request, setRequest] = useState<AddedMoney>({ key: newKey(), body: { amount: 0, currency: "" } });
   const [tried, setTried] = useState(false);
+  const [refusedText, setRefusedText] = useState("");
+  const undecided = useUndecidedMoney();
   const [done, setDone] = useState<Schemas["TopUpAnswer"] | null>(null);
   const currency = wallet?.currency ?? "";
   const amount = parseAmount(text, currency);
@@ -35,11 +37,13 @@ export function AddMoney() {
     inDoubt: left !== null,
     onDone: (added, here) => {
       setDone(added);
+      if (added.status === "pending") undecided.add(wanted);
       const text = moneyText(added.amount, added.currency);
       if (!here) tell(added.status === "completed" ? words.doneWords(text) : words.pending);
     },
     onRefused: (refused, here) => {
       setLeft(null);
+      setRefusedText(text);
       setRequest({ ...wanted, key: newKey() });
       if (!here) tell(`${words.notAdded} ${textOf(refused)}`, 10_000);
     },
@@ -132,7 +136,7 @@ export function AddMoney() {
         </div>
       </div>
       {busy && waits && <Note icon="clock">{isUnknown(waits) ? words.stillTrying : app.send.busy}</Note>}
-      {problem && !busy && (
+      {problem && !busy && text === refusedText && (
         <Note look="bad" icon="alert">
           <strong>{words.notAdded}</strong>
           <p>{textOf(problem)}</p>

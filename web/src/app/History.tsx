@@ -4,8 +4,8 @@ import { api, asked } from "../api/client";
 import { Icon } from "../parts/icons";
 import { exampleOf } from "../parts/amount";
 import { parseAmount } from "../parts/money";
-import { goBack, useQuery, type Query } from "../parts/router";
-import { dateText } from "../parts/time";
+import { goBack, isId, useQuery, type Query } from "../parts/router";
+import { dateText, dayStart, DAYS } from "../parts/time";
 import { Button, Choice, Empty, Failure, Field, ProblemNote, useSettled, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { common } from "../text/common";
@@ -16,21 +16,13 @@ import { useQuery as useAsked } from "@tanstack/react-query";
 
 const words = app.history;
 
-/** Return a day as the API wants its beginning, or null if an address names none. */
-function beginningOf(day: string | undefined, later = 0): string | null {
-  const date = new Date(`${day}T00:00:00`);
-  if (Number.isNaN(date.getTime())) return null;
-  date.setDate(date.getDate() + later);
-  return date.toISOString();
-}
-
 /** Return what to ask for, from what stands in the address. */
 function filtersOf(query: Query, currency: string | undefined): HistoryFilters {
   const filters: HistoryFilters = {};
   if (query.q?.trim()) filters.q = query.q.trim().slice(0, 200);
   if (query.direction === "in" || query.direction === "out") filters.direction = query.direction;
   if (query.kind === "transfer" || query.kind === "top-up") filters.kind = [query.kind];
-  const [from, until] = [beginningOf(query.from), beginningOf(query.until, 1)];
+  const [from, until] = [dayStart(query.from ?? ""), dayStart(query.until ?? "", 1)];
   if (from) filters.booked_from = from;
   if (until) filters.booked_to = until;
   // An amount is one of a currency: over wallets of several, 100 would mean another one in each.
@@ -66,7 +58,7 @@ export function History({ id }: { id: string }) {
         currencies={wallets.map((each) => each.currency)}
       />
       <Results filters={filters} selected={id} clear={() => change(Object.fromEntries(NAMES.map((name) => [name, null])))} />
-      {id && <LinePanel key={id} id={id} onClose={() => goBack(`/history${rest}`)} />}
+      {isId(id) && <LinePanel key={id} id={id} onClose={() => goBack(`/history${rest}`)} />}
       {statement && <StatementDialog wallets={wallets} chosen={wallet} onClose={() => setStatement(false)} />}
     </div>
   );
@@ -85,7 +77,8 @@ const FURTHER = ["kind", "currency", "from", "until", "min", "max"];
 function Filters({ query, change, currency, currencies }: FiltersProps) {
   const [text, setText] = useState(query.q ?? "");
   const settled = useSettled(text);
-  const further = FURTHER.filter((name) => query[name]).length;
+  // An amount counts only beside its currency.
+  const further = FURTHER.filter((name) => query[name] && (currency || !["min", "max"].includes(name))).length;
   const [open, setOpen] = useState(further > 0);
   useEffect(() => change({ q: settled }), [settled, change]);
   // Cleared by the button, or another address by the browser's: then the field follows.
@@ -127,7 +120,7 @@ function Filters({ query, change, currency, currencies }: FiltersProps) {
           {currencies.length > 1 && (
             <Field label={app.home.wallet}>
               {(attributes) => (
-                <select {...attributes} className="input" value={query.currency ?? ""} onChange={(event) => change({ currency: event.target.value })}>
+                <select {...attributes} className="input" value={query.currency ?? ""} onChange={(event) => change({ currency: event.target.value, min: null, max: null })}>
                   <option value="">{words.allWallets}</option>
                   {currencies.map((currency) => (
                     <option key={currency}>{currency}</option>
@@ -139,7 +132,7 @@ function Filters({ query, change, currency, currencies }: FiltersProps) {
           {(["from", "until"] as const).map((name) => (
             <Field key={name} label={name === "from" ? words.from : words.to}>
               {(attributes) => (
-                <input {...attributes} className="input" type="date" value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} />
+                <input {...attributes} className="input" type="date" {...DAYS} value={query[name] ?? ""} onChange={(event) => change({ [name]: event.target.value })} />
               )}
             </Field>
           ))}
@@ -194,6 +187,8 @@ function Results({ filters, selected, clear }: { filters: HistoryFilters; select
           <Empty icon={filtered ? "search" : "list"} title={filtered ? words.emptyTitle : app.home.emptyTitle}>
             <p>{filtered ? words.empty : app.home.empty}</p>
           </Empty>
+        ) : lines.length === 0 ? (
+          <p className="padded-text quiet">{words.nothingSoFar}</p>
         ) : (
           <LineList lines={lines} selected={selected} toLine={(line) => `/history/${line.id}${location.search}`} />
         )}

@@ -1,16 +1,16 @@
 // The first view: one number, two buttons, the last lines.
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
-import { api, asked } from "../api/client";
+import { useMutation, useQuery as useAsked, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { api, asked, Problem } from "../api/client";
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
 import { LiveMoney, moneyText } from "../parts/money";
-import { goBack, Link, useQuery } from "../parts/router";
-import { Avatar, Button, Empty, Failure, Note, ProblemNote, Skeleton, useTitle } from "../parts/ui";
+import { goBack, isId, Link, useQuery } from "../parts/router";
+import { Avatar, Button, Empty, Failure, Note, ProblemNote, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { partyName, recentPeople, useLive, useProfile, useRecentLines, useWallet, type Party, type Wallet } from "./data";
 import { LineList, LinePanel, LinesLoading } from "./Lines";
-import { usePendingMoney, usePendingPayment } from "./payments";
+import { addMoney, usePendingMoney, usePendingPayment, useUndecidedMoney, type AddedMoney } from "./payments";
 
 const words = app.home;
 const SHOWN = 8;
@@ -31,6 +31,7 @@ export function Home() {
       <h1 className="unseen">{words.title}</h1>
       <div className="stack">
         <Unanswered />
+        <UndecidedMoney />
         <BalanceCard wallet={wallet} wallets={wallets} />
         <Verification />
         {all.data ? <Recents people={people} /> : !all.error && <RecentsLoading />}
@@ -54,7 +55,7 @@ export function Home() {
           <LineList lines={lines.slice(0, SHOWN)} toLine={(line) => toLine(line.id)} selected={query.line ?? ""} />
         )}
       </section>
-      {query.line && <LinePanel key={query.line} id={query.line} onClose={() => goBack(`/${rest}`)} />}
+      {query.line && isId(query.line) && <LinePanel key={query.line} id={query.line} onClose={() => goBack(`/${rest}`)} />}
     </div>
   );
 }
@@ -130,6 +131,37 @@ function Unanswered() {
         </Note>
       )}
     </>
+  );
+}
+
+const LOOK_EVERY_MS = 30_000;
+
+function UndecidedMoney() {
+  const { all, drop } = useUndecidedMoney();
+  return all.map((one) => <Undecided key={one.key} added={one} drop={drop} />);
+}
+
+/** Money whose source had not decided: asked for again under its key, until it has. */
+function Undecided({ added, drop }: { added: AddedMoney; drop: (one: AddedMoney) => void }) {
+  const { amount, currency } = added.body;
+  const found = useAsked({
+    queryKey: ["undecided", added.key],
+    queryFn: () => addMoney(added),
+    refetchInterval: LOOK_EVERY_MS,
+    retry: false,
+  });
+  const declined = found.error instanceof Problem && found.error.status === 422 ? found.error : null;
+  const over = declined !== null || (found.data !== undefined && found.data.status !== "pending");
+  useEffect(() => {
+    if (!over) return;
+    drop(added);
+    if (declined) tell(`${app.add.notAdded}. ${textOf(declined)}`, 10_000);
+  });
+  return (
+    <Note icon="clock">
+      <strong>{app.add.undecidedTitle(moneyText(amount, currency))}</strong>
+      <p>{app.add.undecided}</p>
+    </Note>
   );
 }
 

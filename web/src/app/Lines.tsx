@@ -53,7 +53,7 @@ export function Line({ line, to, selected }: LineProps) {
             {title}
           </span>
           <span className="below cut" dir="auto">
-            {line.note ?? (line.counterparty?.handle ? `@${line.counterparty.handle}` : clockText(line.booked_at))}
+            {line.note ?? (line.counterparty?.handle ? `@${line.counterparty.handle}` : "\u00a0")}
           </span>
         </span>
         <span className="amount">

@@ -127,7 +127,7 @@ function Codes({ codes, onClose }: { codes: string[]; onClose: () => void }) {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   };
   return (
-    <Dialog title={words.codesTitle} onClose={onClose}>
+    <Dialog once title={words.codesTitle} onClose={onClose}>
       <div className="stack">
         <Note look="warn" icon="alert">
           {words.codesWords}
@@ -180,6 +180,8 @@ function TurnOff({ onClose }: { onClose: () => void }) {
   const ending = useMutation({
     mutationFn: () => asked(api.DELETE("/users/me/second-factor", { body: { password, otp: otp.trim() } })),
     onSuccess: () => void changed().then(onClose),
+    // It may have been turned off elsewhere.
+    onError: () => void changed(),
   });
   return (
     <Dialog title={words.factorOffTitle} onClose={onClose}>

@@ -21,7 +21,9 @@ const HANDLE_MAX = 30;
 
 /** Find whom a text names; throws what is said of somebody who cannot be paid. */
 async function lookUp(named: string, me: string): Promise<Party> {
-  const text = named.trim().replace(/^@/, "");
+  // Somebody may paste the link that names them.
+  const linked = /\/send\?([^#]*)/.exec(named)?.[1];
+  const text = ((linked && new URLSearchParams(linked).get("to")) || named).trim().replace(/^@/, "");
   const query = isId(text) ? { user_id: text } : text.includes("@") ? { email: text } : { handle: text.toLowerCase() };
   const nobody = new Problem(404, "recipient-not-found", "", {}, 0);
   if ((query.handle?.length ?? 0) > HANDLE_MAX) throw nobody;
@@ -63,10 +65,11 @@ export function Send() {
   });
   const party = fits ? draft.party : query.to ? (named.data ?? null) : null;
   const payment = fits && query.step === "confirm" ? draft.payment : null;
-  const step = query.sent ? 3 : payment ? 2 : party ? 1 : 0;
+  const sentId = query.sent && isId(query.sent) ? query.sent : "";
+  const step = sentId ? 3 : payment ? 2 : party ? 1 : 0;
   const heading = [words.title, words.title, words.confirmTitle, words.doneTitle][step] ?? words.title;
   // Whoever steps back from a payment without an answer has to find out before anything else.
-  if (pending && !payment && !left && !query.sent) {
+  if (pending && !payment && !left && !sentId) {
     setLeft(pending);
     setLeftRefused(false);
   }
@@ -126,8 +129,8 @@ export function Send() {
           {words.frozen}
         </Note>
       )}
-      {query.sent ? (
-        <Result key={query.sent} id={query.sent} sent={sent} />
+      {sentId ? (
+        <Result key={sentId} id={sentId} sent={sent} />
       ) : payment ? (
         <Confirm
           payment={payment}

@@ -32,6 +32,9 @@ export interface AddedMoney {
 const DRAFT = "wallet-draft";
 const PENDING = "wallet-pending-payment";
 const ADDING = "wallet-pending-money";
+const UNDECIDED = "wallet-undecided-money";
+
+const UNDECIDED_MAX = 20;
 
 interface Kept {
   owner: string;
@@ -107,6 +110,19 @@ function usePending<T extends { key: string }>(name: string): Pending<T> {
 
 export const usePendingPayment = () => usePending<Payment>(PENDING);
 export const usePendingMoney = () => usePending<AddedMoney>(ADDING);
+
+/** Money that a payment source has not decided about, and what to do with one: add it, or let go of it. */
+export function useUndecidedMoney() {
+  const owner = useSession().user.id;
+  const [all, keepAll] = useKept<AddedMoney[]>(UNDECIDED);
+  const others = ({ key }: AddedMoney) => (kept<AddedMoney[]>(UNDECIDED, owner) ?? []).filter((one) => one.key !== key);
+  const keepSome = (some: AddedMoney[]) => keepAll(some.length > 0 ? some.slice(-UNDECIDED_MAX) : null);
+  return {
+    all: all ?? [],
+    add: (one: AddedMoney) => keepSome([...others(one), one]),
+    drop: (one: AddedMoney) => keepSome(others(one)),
+  };
+}
 
 export const paymentOf = (party: Party, amount: number, currency: string, note: string): Payment => ({
   key: newKey(),

@@ -8,6 +8,7 @@ import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
 import { Badge, Button, Choice, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
+import { TooMuch } from "./Wallets";
 import { ActDialog, nameOf, Panel, PersonLink, Table, useMay, whileFirst } from "./shared";
 
 const words = all.approvals;
@@ -126,6 +127,20 @@ function Facts({ adjustment, decide }: { adjustment: Adjustment; decide: (how: "
         </dd>
         <dt>{words.when}</dt>
         <dd>{exactText(adjustment.requested_at)}</dd>
+        {adjustment.status === "pending" && (
+          <>
+            <dt>{words.balance}</dt>
+            <dd>
+              <Money amount={wallet.posted} currency={currency} />
+            </dd>
+            <dt>{words.after}</dt>
+            <dd>
+              <Money amount={wallet.posted + adjustment.amount} currency={currency} />
+            </dd>
+            <dt>{words.decides}</dt>
+            <dd dir="auto">{words.other(nameOf(adjustment.requested_by))}</dd>
+          </>
+        )}
         {decider && decidedAt && (
           <>
             <dt>{words.decided}</dt>
@@ -151,6 +166,7 @@ function Facts({ adjustment, decide }: { adjustment: Adjustment; decide: (how: "
           <Identifier id={adjustment.id} />
         </dd>
       </dl>
+      {adjustment.status === "pending" && <TooMuch wallet={wallet} amount={adjustment.amount} />}
       <Decision adjustment={adjustment} decide={decide} />
     </div>
   );
@@ -208,6 +224,8 @@ function Decide({ adjustment, how, onClose }: DecideProps) {
           ? asked(api.POST("/admin/adjustments/{id}/approve", { params, body: { reason } }))
           : asked(api.POST("/admin/adjustments/{id}/reject", { params, body: { reason } }))
       }
-    />
+    >
+      {approves && <TooMuch wallet={wallet} amount={amount} />}
+    </ActDialog>
   );
 }

@@ -1,12 +1,12 @@
 // Wallets; each opens at the side, with what staff may decide about it.
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { api, asked } from "../api/client";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { api, asked, Problem } from "../api/client";
 import { exampleOf } from "../parts/amount";
 import { Money, moneyText, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { When } from "../parts/time";
-import { Badge, Button, Choice, Field, Identifier, useTitle } from "../parts/ui";
+import { Badge, Button, Choice, Field, Identifier, Note, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
 import { ActDialog, WalletBadges, nameOf, Panel, PersonLink, Table, useMay, type StaffWallet } from "./shared";
 
@@ -131,6 +131,26 @@ export function WalletFacts({ wallet }: { wallet: StaffWallet }) {
   );
 }
 
+const changedMeanwhile = () => new Problem(409, "changed-meanwhile", acts.changed, {}, 0);
+
+/** Send an act only while the wallet is what its dialog shows; asked once, before the first attempt. */
+function useAsShown(wallet: StaffWallet) {
+  const client = useQueryClient();
+  const looked = useRef(false);
+  return async <T,>(act: () => Promise<T>): Promise<T> => {
+    if (!looked.current) {
+      const now = await asked(api.GET("/admin/wallets/{id}", { params: { path: { id: wallet.id } } }));
+      const same = now.frozen === wallet.frozen && now.status === wallet.status && now.overdraft_limit === wallet.overdraft_limit;
+      if (!same) {
+        client.setQueryData(["wallet", wallet.id], now);
+        throw changedMeanwhile();
+      }
+      looked.current = true;
+    }
+    return act();
+  };
+}
+
 type ActName = "freeze" | "unfreeze" | "overdraft" | "adjust" | "close";
 
 export function WalletActs({ wallet }: { wallet: StaffWallet }) {
@@ -165,26 +185,8 @@ export function WalletActs({ wallet }: { wallet: StaffWallet }) {
         </>
       )}
       {open === "freeze" && <Freeze wallet={wallet} onClose={close} />}
-      {open === "unfreeze" && (
-        <ActDialog
-          title={acts.unfreeze}
-          before={all.freezes[wallet.frozen]}
-          after={all.freezes.none}
-          onClose={close}
-          act={(reason) => asked(api.POST("/admin/wallets/{id}/unfreeze", { params: { path: { id: wallet.id } }, body: { reason } }))}
-        />
-      )}
-      {open === "close" && (
-        <ActDialog
-          danger
-          title={acts.close}
-          words={acts.closeWords}
-          before={all.people.open}
-          after={all.people.closed}
-          onClose={close}
-          act={(reason) => asked(api.POST("/admin/wallets/{id}/close", { params: { path: { id: wallet.id } }, body: { reason } }))}
-        />
-      )}
+      {open === "unfreeze" && <Unfreeze wallet={wallet} onClose={close} />}
+      {open === "close" && <Close wallet={wallet} onClose={close} />}
       {open === "overdraft" && <Overdraft wallet={wallet} onClose={close} />}
       {open === "adjust" && <Adjust wallet={wallet} onClose={close} />}
     </div>
@@ -196,7 +198,37 @@ interface WalletActProps {
   onClose: () => void;
 }
 
+function Unfreeze({ wallet, onClose }: WalletActProps) {
+  const asShown = useAsShown(wallet);
+  const params = { path: { id: wallet.id } };
+  return (
+    <ActDialog
+      title={acts.unfreeze}
+      before={all.freezes[wallet.frozen]}
+      after={all.freezes.none}
+      onClose={onClose}
+      act={(reason) => asShown(() => asked(api.POST("/admin/wallets/{id}/unfreeze", { params, body: { reason } })))}
+    />
+  );
+}
+
+function Close({ wallet, onClose }: WalletActProps) {
+  const params = { path: { id: wallet.id } };
+  return (
+    <ActDialog
+      danger
+      title={acts.close}
+      words={acts.closeWords}
+      before={all.people.open}
+      after={all.people.closed}
+      onClose={onClose}
+      act={(reason) => asked(api.POST("/admin/wallets/{id}/close", { params, body: { reason } }))}
+    />
+  );
+}
+
 function Freeze({ wallet, onClose }: WalletActProps) {
+  const asShown = useAsShown(wallet);
   const [direction, setDirection] = useState<"send" | "receive" | "both">(wallet.frozen === "send" ? "receive" : "send");
   // Freezing adds up: what was frozen before stays frozen.
   const after = wallet.frozen === "none" || wallet.frozen === direction ? direction : "both";
@@ -208,7 +240,7 @@ function Freeze({ wallet, onClose }: WalletActProps) {
       after={all.freezes[after]}
       onClose={onClose}
       act={(reason) =>
-        asked(api.POST("/admin/wallets/{id}/freeze", { params: { path: { id: wallet.id } }, body: { direction, reason } }))
+        asShown(() => asked(api.POST("/admin/wallets/{id}/freeze", { params: { path: { id: wallet.id } }, body: { direction, reason } })))
       }
     >
       <Choice
@@ -222,6 +254,7 @@ function Freeze({ wallet, onClose }: WalletActProps) {
 }
 
 function Overdraft({ wallet, onClose }: WalletActProps) {
+  const asShown = useAsShown(wallet);
   const [text, setText] = useState("");
   const { currency } = wallet;
   const limit = /^0([.,]0*)?$/.test(text.trim()) ? 0 : parseAmount(text, currency);
@@ -233,7 +266,7 @@ function Overdraft({ wallet, onClose }: WalletActProps) {
       complete={limit !== null}
       onClose={onClose}
       act={(reason) =>
-        asked(api.POST("/admin/wallets/{id}/overdraft", { params: { path: { id: wallet.id } }, body: { limit: limit ?? 0, reason } }))
+        asShown(() => asked(api.POST("/admin/wallets/{id}/overdraft", { params: { path: { id: wallet.id } }, body: { limit: limit ?? 0, reason } })))
       }
     >
       <AmountInput currency={currency} label={`${acts.limit}, ${currency}`} hint={acts.limitHint} value={text} onChange={setText} />
@@ -268,7 +301,18 @@ function Adjust({ wallet, onClose }: WalletActProps) {
     >
       <AmountInput currency={currency} label={`${acts.amount}, ${currency}`} hint={acts.amountHint} value={text} onChange={setText} />
       {amount !== null && <p className="strong">{moneyText(amount, currency, true)}</p>}
+      <TooMuch wallet={wallet} amount={amount ?? 0} />
     </ActDialog>
+  );
+}
+
+/** Whether the books would refuse to take so much, said before anybody asks them. */
+export function TooMuch({ wallet, amount }: { wallet: StaffWallet; amount: number }) {
+  if (amount >= 0 || wallet.available + amount >= -wallet.overdraft_limit) return null;
+  return (
+    <Note look="warn" icon="alert">
+      {acts.tooMuch}
+    </Note>
   );
 }
 

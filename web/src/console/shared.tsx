@@ -5,7 +5,7 @@ import { isUnknown, newKey, untilDefinite, type Problem, type Schemas } from "..
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
 import { Link } from "../parts/router";
-import { clockText } from "../parts/time";
+import { clockText, dayStart, DAYS } from "../parts/time";
 import { Badge, Button, Dialog, Empty, Failure, Field, Note, ProblemNote, Skeleton, tell, textOf } from "../parts/ui";
 import { common } from "../text/common";
 import { words } from "../text/console";
@@ -55,7 +55,7 @@ export function DayInput({ label, value, onChange }: { label: string; value: str
   return (
     <label className="day">
       <span className="small quieter">{label}</span>
-      <input className="input compact" type="date" max="9999-12-31" value={startOf(value) ? value : ""} onChange={(event) => onChange(event.target.value)} />
+      <input className="input compact" type="date" {...DAYS} value={startOf(value) ? value : ""} onChange={(event) => onChange(event.target.value)} />
     </label>
   );
 }
@@ -63,9 +63,7 @@ export function DayInput({ label, value, onChange }: { label: string; value: str
 /** Return when a day of the reader's begins, or one so many days later; nothing for what is no day. */
 export function startOf(day: string | undefined, daysLater = 0): string | undefined {
   if (!day) return undefined;
-  const date = new Date(`${day}T00:00:00`);
-  date.setDate(date.getDate() + daysLater);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+  return dayStart(day, daysLater) ?? undefined;
 }
 
 /** Since when what is shown is not that of now, while it cannot be asked for again. */
@@ -210,6 +208,8 @@ interface ActProps {
   children?: ReactNode;
 }
 
+const REASON_MIN = 3;
+
 /** Ask for the reason, show before and after, and do it. */
 export function ActDialog(props: ActProps) {
   const { title, before, after, danger = false, complete = true, act, said, onClose, children } = props;
@@ -218,19 +218,22 @@ export function ActDialog(props: ActProps) {
   const [key, setKey] = useState(newKey);
   const [waits, setWaits] = useState<Problem | null>(null);
   const [doubt, setDoubt] = useState<Problem | null>(null);
+  const lookAgain = () => client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
   const doing = useMutation({
     mutationFn: () => untilDefinite(() => act(reason.trim(), key), setWaits, doubt),
     onSettled: () => setWaits(null),
     onError: (problem) => {
       const unknown = isUnknown(problem);
       setDoubt(unknown ? (problem as Problem) : null);
-      // A refusal has used the key up: what is asked for next is another act.
-      if (!unknown) setKey(newKey());
+      if (unknown) return;
+      // A refusal has used the key up: what is asked for next is another act, on what is so by now.
+      setKey(newKey());
+      void lookAgain();
     },
     onSuccess: async () => {
       tell(said ?? words.acts.done);
       onClose();
-      await client.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
+      await lookAgain();
     },
   });
   // What has been sent is not taken back by looking away.
@@ -274,11 +277,15 @@ export function ActDialog(props: ActProps) {
               className="input"
               dir="auto"
               required
-              minLength={3}
+              minLength={REASON_MIN}
               maxLength={500}
               readOnly={doing.isPending || doubt !== null}
               value={reason}
-              onChange={(event) => setReason(event.target.value)}
+              onChange={(event) => {
+                const { value } = event.target;
+                event.target.setCustomValidity(value.length >= REASON_MIN && value.trim().length < REASON_MIN ? words.acts.reasonShort : "");
+                setReason(value);
+              }}
             />
           )}
         </Field>

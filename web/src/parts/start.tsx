@@ -18,6 +18,7 @@ const client = new QueryClient({
         count < 3 && error instanceof Problem && (error.status === 0 || error.status >= 500),
       retryDelay: (count) => 500 * 2 ** count,
       refetchOnWindowFocus: "always",
+      refetchOnReconnect: "always",
       networkMode: "always",
     },
     mutations: { networkMode: "always" },

@@ -43,6 +43,17 @@ export const exactText = (time: string | number): string => exact.format(new Dat
 export const monthText = (month: string): string => monthName.format(new Date(`${month}-01T00:00:00Z`));
 export const monthLongText = (month: string): string => monthLong.format(new Date(`${month}-01T00:00:00Z`));
 
+/** The days that may be asked for: books know no others. */
+export const DAYS = { min: "1971-01-01", max: "2298-12-31" };
+
+/** Return when a day such as 2026-11-26 begins for the reader, or one so many later; null for what is none. */
+export function dayStart(day: string, later = 0): string | null {
+  const date = new Date(`${day}T00:00:00`);
+  date.setDate(date.getDate() + later);
+  const year = date.getFullYear();
+  return year > 1970 && year < 2299 ? date.toISOString() : null;
+}
+
 /** Return the day of a time without its year where that is this one's. */
 export function dateText(time: string | number): string {
   const date = new Date(time);

@@ -185,11 +185,13 @@ export function Skeleton({ width = "100%", height, round }: { width?: string; he
 interface DialogProps {
   title: ReactNode;
   side?: boolean;
+  /** What is shown is shown once: only its own buttons close it. */
+  once?: boolean;
   onClose: () => void;
   children: ReactNode;
 }
 
-export function Dialog({ title, side = false, onClose, children }: DialogProps) {
+export function Dialog({ title, side = false, once = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   // Before it leaves the document: only then does the browser give the focus back to what opened it.
@@ -199,7 +201,7 @@ export function Dialog({ title, side = false, onClose, children }: DialogProps) 
     return () => opened?.close();
   }, []);
   // What was opened from here, and lies above, is closed first.
-  const leave = () => !dialog.current?.querySelector("dialog[open]") && onClose();
+  const leave = () => !once && !dialog.current?.querySelector("dialog[open]") && onClose();
   return (
     <dialog
       ref={dialog}
@@ -217,11 +219,12 @@ export function Dialog({ title, side = false, onClose, children }: DialogProps) 
         event.stopPropagation();
         leave();
       }}
-      onMouseDown={(event) => event.target === dialog.current && onClose()}
+      // Beside a panel one presses to leave it; what is being filled in is not lost to a slip.
+      onMouseDown={(event) => side && event.target === dialog.current && onClose()}
     >
       <header>
         <h2 id={id}>{title}</h2>
-        <IconButton icon="close" label={common.close} onClick={onClose} />
+        {!once && <IconButton icon="close" label={common.close} onClick={onClose} />}
       </header>
       <div className="body">{children}</div>
       <Announced />

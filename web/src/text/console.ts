@@ -61,6 +61,9 @@ export const words = {
   acts: {
     freeze: "Freeze", unfreeze: "Unfreeze", close: "Close wallet", overdraft: "Overdraft", refund: "Refund", adjust: "Adjust",
     approve: "Approve", reject: "Reject", direction: "What stops", send: "Sending", receive: "Receiving", both: "Both",
+    changed: "Somebody has changed this meanwhile. Nothing was done: look at it again, before and after say now what is so.",
+    tooMuch: "That is more than the wallet holds, and the books will refuse it as things are.",
+    reasonShort: "Write at least three characters.",
     reason: "Reason", reasonHint: "Stands in the audit trail for ever. The person never sees it.",
     before: "Before", after: "After", limit: "How far below zero it may go", limitHint: "0 takes it away.",
     amount: "Amount", amountHint: "With a minus sign to take money away.",
@@ -89,7 +92,7 @@ export const words = {
   approvals: {
     title: "Approvals", pending: "Waiting", approved: "Approved", rejected: "Rejected", all: "All", empty: "Nothing waits for a decision.",
     emptyOther: "None.", wallet: "Wallet", amount: "Amount", reason: "Reason", by: "Asked by", when: "When", decided: "Decided by",
-    status: "Status", one: "Adjustment", of: "Of", decidedWhy: "Because", moved: "Movement", id: "Id",
+    status: "Status", one: "Adjustment", of: "Of", balance: "Balance now", after: "Balance after", decides: "Decides", other: (name: string) => `an administrator other than ${name}`, decidedWhy: "Because", moved: "Movement", id: "Id",
   },
   audit: {
     title: "Audit trail", when: "When", who: "Who", act: "Act", subject: "Subject", everybody: "Of everybody again", reason: "Reason", empty: "No act is like that.",
