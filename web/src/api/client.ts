@@ -155,6 +155,9 @@ const tellsNothing = (found: Problem) => [0, 401, 403, 408, 429].includes(found.
 export const isUnknown = (found: unknown): boolean =>
   found instanceof Problem && (found.status === 0 || found.status >= 500) && !NOTHING_DONE.has(found.code);
 
+/** Whether it was refused for good: another attempt would be told the same. */
+export const isRefusal = (found: unknown): found is Problem => found instanceof Problem && !tellsNothing(found);
+
 /** Nobody wants it any more, or somebody else is logged in: it is not tried again, nor told. */
 export class Discarded extends Error {}
 

@@ -1,7 +1,7 @@
 // The first view: one number, two buttons, the last lines.
 import { useMutation, useQuery as useAsked, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { api, asked, Problem } from "../api/client";
+import { api, asked, isRefusal } from "../api/client";
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
 import { LiveMoney, moneyText } from "../parts/money";
@@ -150,7 +150,7 @@ function Undecided({ added, drop }: { added: AddedMoney; drop: (one: AddedMoney)
     refetchInterval: LOOK_EVERY_MS,
     retry: false,
   });
-  const declined = found.error instanceof Problem && found.error.status === 422 ? found.error : null;
+  const declined = isRefusal(found.error) ? found.error : null;
   const over = declined !== null || (found.data !== undefined && found.data.status !== "pending");
   useEffect(() => {
     if (!over) return;

@@ -1,7 +1,7 @@
 // Wallets; each opens at the side, with what staff may decide about it.
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { api, asked, Problem } from "../api/client";
+import { api, asked, isUnknown, Problem } from "../api/client";
 import { exampleOf } from "../parts/amount";
 import { Money, moneyText, parseAmount } from "../parts/money";
 import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
@@ -133,21 +133,25 @@ export function WalletFacts({ wallet }: { wallet: StaffWallet }) {
 
 const changedMeanwhile = () => new Problem(409, "changed-meanwhile", acts.changed, {}, 0);
 
-/** Send an act only while the wallet is what its dialog shows; asked once, before the first attempt. */
+/** Send an act only while the wallet is what its dialog shows, or is what this act may have made of it. */
 function useAsShown(wallet: StaffWallet) {
   const client = useQueryClient();
-  const looked = useRef(false);
+  const mayHaveActed = useRef(false);
   return async <T,>(act: () => Promise<T>): Promise<T> => {
-    if (!looked.current) {
+    if (!mayHaveActed.current) {
       const now = await asked(api.GET("/admin/wallets/{id}", { params: { path: { id: wallet.id } } }));
       const same = now.frozen === wallet.frozen && now.status === wallet.status && now.overdraft_limit === wallet.overdraft_limit;
       if (!same) {
         client.setQueryData(["wallet", wallet.id], now);
         throw changedMeanwhile();
       }
-      looked.current = true;
     }
-    return act();
+    try {
+      return await act();
+    } catch (error) {
+      if (isUnknown(error)) mayHaveActed.current = true;
+      throw error;
+    }
   };
 }
 
