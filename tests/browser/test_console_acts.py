@@ -363,8 +363,16 @@ def test_a_day_that_is_none_and_a_line_that_breaks_take_nothing_away(
         page.route(asked, refuse)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
     page.wait_for_timeout(8_000)  # Longer than every repetition of a look-up takes.
-    assert desk.dialog("Freeze").get_by_label("Reason").input_value() == "Half a reason"
+    dialog = desk.dialog("Freeze")
+    assert dialog.get_by_label("Reason").input_value() == "Half a reason"
+    # It could not even look at the wallet, so there is no doubt whether it was frozen.
+    dialog.locator("button[type=submit]").click()
+    dialog.get_by_text("Nothing was done: check your connection").wait_for(timeout=30_000)
+    assert dialog.get_by_role("button", name="Find out").count() == 0
     refusing = False
+    dialog.locator("button[type=submit]").click()
+    dialog.wait_for(state="detached")
+    desk.act("Unfreeze", "Half a reason as well")
     desk.close("ERR_FAILED")
 
 

@@ -144,9 +144,9 @@ const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 const mayPass = (found: Problem) =>
   (found.status === 0 || found.status >= 500 || found.status === 429) && found.retryAfterS <= WAIT_MAX_S;
 
-/** With these the service says that this attempt has done nothing. */
+/** With these the service says, or the page knows, that this attempt has done nothing. */
 const NOTHING_DONE = new Set([
-  ...["database-unavailable", "deadline-exceeded", "not-ready", "overloaded", "safe-mode"],
+  ...["database-unavailable", "deadline-exceeded", "not-ready", "not-sent", "overloaded", "safe-mode"],
 ]);
 /** These were said before anybody looked at the key: of an earlier attempt they tell nothing. */
 const tellsNothing = (found: Problem) => [0, 401, 403, 408, 429].includes(found.status) || found.status >= 500;

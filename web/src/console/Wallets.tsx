@@ -131,6 +131,8 @@ export function WalletFacts({ wallet }: { wallet: StaffWallet }) {
   );
 }
 
+/** Looking has failed, so nothing was asked for: there is no doubt about the act. */
+const notSent = () => new Problem(503, "not-sent", "", {}, 0);
 const changedMeanwhile = () => new Problem(409, "changed-meanwhile", acts.changed, {}, 0);
 
 /** Send an act only while the wallet is what its dialog shows, or is what this act may have made of it. */
@@ -139,7 +141,9 @@ function useAsShown(wallet: StaffWallet) {
   const mayHaveActed = useRef(false);
   return async <T,>(act: () => Promise<T>): Promise<T> => {
     if (!mayHaveActed.current) {
-      const now = await asked(api.GET("/admin/wallets/{id}", { params: { path: { id: wallet.id } } }));
+      const now = await asked(api.GET("/admin/wallets/{id}", { params: { path: { id: wallet.id } } })).catch((error: unknown) => {
+        throw isUnknown(error) ? notSent() : error;
+      });
       const same = now.frozen === wallet.frozen && now.status === wallet.status && now.overdraft_limit === wallet.overdraft_limit;
       if (!same) {
         client.setQueryData(["wallet", wallet.id], now);

@@ -72,6 +72,7 @@ export const problems: Readonly<Record<string, string>> = {
   "outcome-unknown": "The service does not know yet whether it was done. Try again: it is done once, however often you ask.",
   "deadline-exceeded": "The service was too busy to begin in time. Nothing was done: try again in a moment.",
   "not-ready": "The service is starting. Nothing was done: try again in a moment.",
+  "not-sent": "The service could not be reached. Nothing was done: check your connection and try again.",
   "unreadable": "Something between here and the service answered in its place. Try again in a moment.",
   "session-revoked": "Your session has ended. Log in again to go on where you were.",
   "wallet-not-found": "You have no wallet in this currency.",
