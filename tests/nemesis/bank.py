@@ -156,6 +156,18 @@ class History:
         assert ends, "nothing succeeded any more"
         return (min(ends) - since_ns) / 1e9
 
+    def statuses(self) -> set[int]:
+        """Return what came back at least once; 0 is no answer."""
+        return {a.status for a in self.attempts()}
+
+    def unanswered(self) -> list[str]:
+        """Say of each request without an answer how it ended, when, and after how long."""
+        return [
+            f"{a.word} at {a.started_ns / 1e9:.3f} s after {(a.ended_ns - a.started_ns) / 1e9:.3f}"
+            for a in self.attempts()
+            if a.status == 0
+        ]
+
     def words(self) -> dict[str, int]:
         """Count what came back, by status and code."""
         counts: dict[str, int] = {}

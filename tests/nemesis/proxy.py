@@ -241,10 +241,12 @@ class Proxy:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         await self.passable()
-        if not self.piece_size:
+        # What is begun in pieces ends in pieces: TCP may be slow, but it never leaves bytes out.
+        size = self.piece_size
+        if not size:
             writer.write(data)
-        for start in range(0, len(data), self.piece_size) if self.piece_size else ():
-            writer.write(data[start : start + self.piece_size])
+        for start in range(0, len(data), size) if size else ():
+            writer.write(data[start : start + size])
             await asyncio.sleep(0.0005)
         with contextlib.suppress(OSError):
             await writer.drain()
