@@ -34,11 +34,14 @@ PAYERS = [profile.handle for profile in MAIN_PEOPLE[:2]]
 PAUSE_S = 4.0
 
 
+PEOPLE_MIN, PEOPLE_MAX = 20, 10_000
+
+
 def main() -> int:
     """Load if there is nothing yet, verify, and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, help="where the demo is kept")
-    parser.add_argument("--people", type=int, default=260)
+    parser.add_argument("--people", type=people_count, default=260, help="how many, from 20 on")
     parser.add_argument("--port", type=int, default=int(os.environ.get("WALLET_PORT") or 4000))
     parser.add_argument("--load-only", action="store_true", help="fill and verify, and stop")
     parser.add_argument("--quiet", action="store_true", help="serve without traffic of its own")
@@ -56,6 +59,14 @@ def main() -> int:
     if not fill(given.people):
         return 1
     return 0 if given.load_only else serve(given.port, traffic=not given.quiet)
+
+
+def people_count(text: str) -> int:
+    """Return how many people are wanted; fewer have too few friends to be worth looking at."""
+    people = int(text)
+    if not PEOPLE_MIN <= people <= PEOPLE_MAX:
+        raise argparse.ArgumentTypeError(f"a demo has {PEOPLE_MIN} to {PEOPLE_MAX:,} people")
+    return people
 
 
 def is_taken(port: int) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from unicodedata import normalize
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 from scripts.demo_people import (
@@ -33,6 +33,7 @@ from scripts.demo_people import (
 from wallet.application.directory import Directory, Recipient
 from wallet.application.idempotency import IdempotencyKey
 from wallet.application.ledger_writer import LedgerWriter
+from wallet.application.tallying import Tallying
 from wallet.application.top_ups import TopUps
 from wallet.application.transfers import TransferRequest, Transfers
 from wallet.application.wallets import open_wallet
@@ -42,6 +43,7 @@ from wallet.domain.history import Counterparty
 from wallet.domain.ids import RANDOM_BYTES, uuid7
 from wallet.domain.ledger import Instruction, Result
 from wallet.domain.money import Currency
+from wallet.domain.tallies import MINUTE
 from wallet.domain.users import User
 from wallet.infrastructure.postgres.pool import APPLICATION, Pool, create_pool
 from wallet.infrastructure.postgres.unit_of_work import PostgresUnitOfWork
@@ -354,7 +356,24 @@ async def load(
             await books.set_clock(act.at)
             taken = await books.book(act)
             booked, refused = booked + taken, refused + (not taken)
+    await count(service_url)
     return len(life.profiles), booked, refused
+
+
+async def count(service_url: str) -> None:
+    """Count the last days for the overview, by the real clock, as the service would in a minute."""
+    pool = await create_pool(service_url, size_min=1, size_max=1, role=APPLICATION)
+    try:
+        tallying = Tallying(
+            unit_of_work=lambda: PostgresUnitOfWork(pool, acquire_timeout_s=5),
+            holder=uuid4(),
+            report=_reported,
+        )
+        while (step := await tallying.count()) is not None:
+            if step.until - step.since < MINUTE:
+                break
+    finally:
+        await pool.close()
 
 
 @asynccontextmanager

@@ -121,6 +121,7 @@ async def every_problem_of_staff(
 
 
 async def adjusting(said: Answers, ada: Person, max_: Person, wallet_id: str) -> None:
+    said.keep("act-not-found", await ada.get(f"/admin/audit-trail/{UNKNOWN_ID}"))
     said.keep("adjustment-not-found", await ada.get(f"/admin/adjustments/{UNKNOWN_ID}"))
     nothing = await do(ada, "/adjustments", wallet_id=wallet_id, amount=0)
     said.keep("adjustment-amount-invalid", nothing)

@@ -121,6 +121,7 @@ STAFF = {
     "POST /admin/adjustments/{id}/approve": "approveAdjustment",
     "POST /admin/adjustments/{id}/reject": "rejectAdjustment",
     "GET /admin/audit-trail": "listActs",
+    "GET /admin/audit-trail/{id}": "getAct",
 }
 
 

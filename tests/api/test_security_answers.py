@@ -272,6 +272,7 @@ async def every_answer_to_staff(
         said[deciding] = await do(max_, f"/adjustments/{asked.json()['id']}/{word}")
     await alice.post("/wallets/transfer", {"to_handle": "empty", "amount": 10**12})
     (refusal, *_) = (await ada.get("/admin/refusals")).json()["items"]
+    (act, *_) = (await ada.get("/admin/audit-trail")).json()["items"]
     for operation_id, path in {
         "getOverview": "/overview",
         "getIntegrity": "/integrity",
@@ -289,6 +290,7 @@ async def every_answer_to_staff(
         "listAdjustments": "/adjustments",
         "getAdjustment": f"/adjustments/{asked.json()['id']}",
         "listActs": "/audit-trail",
+        "getAct": f"/audit-trail/{act['id']}",
     }.items():
         said[operation_id] = await ada.get(f"/admin{path}")
     said["endSessions"] = await client.request(

@@ -441,6 +441,9 @@ async def test_the_audit_trail_is_filtered_and_paged(
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert seen == [act["id"] for act in acts]
+    assert (await o.otto.get(f"/admin/audit-trail/{acts[0]['id']}")).json() == acts[0]
+    missing = await o.otto.get(f"/admin/audit-trail/{uuid4()}")
+    assert (missing.status_code, missing.json()["code"]) == (404, "act-not-found")
 
 
 async def test_an_acts_name_survives_the_actor(client: httpx.AsyncClient, service: Service) -> None:

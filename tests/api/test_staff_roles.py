@@ -51,11 +51,13 @@ MAY: dict[str, set[str]] = {
     "approveAdjustment": ADMINS,
     "rejectAdjustment": ADMINS,
     "listActs": EVERYBODY,
+    "getAct": EVERYBODY,
 }
 MISSING = {"not-found", "person-not-found", "wallet-unknown", "movement-not-found"} | {
     "transfer-not-found",
     "adjustment-not-found",
     "refusal-not-found",
+    "act-not-found",
 }
 
 

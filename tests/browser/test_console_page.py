@@ -95,6 +95,31 @@ def test_a_payment_elsewhere_shows_and_search_leads_to_a_whole_person(
     desk.close()
 
 
+def test_plots_name_their_colours_and_leave_a_gap_where_nobody_has_counted(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    desk = Desk(browser, town, tmp_path).log_in("max")
+    page = desk.page
+    shown = town.call("GET", "/admin/overview", "ada").json()
+    shown["counted_to"] = shown["made_at"]
+    shown["minutes"][10] |= {"transfers": 4, "refused": 2}
+    shown["minutes"][50] |= {"transfers": 9, "refused": 0}
+    page.route("**/admin/overview", lambda route: route.fulfill(json=shown))
+    per_minute = page.get_by_role("region", name="Transfers per minute")
+    for name in ("accepted", "refused"):
+        per_minute.locator("svg text", has_text=name).wait_for()
+    assert per_minute.locator("tbody tr").nth(10).inner_text().split()[-2:] == ["4", "2"]
+    # From here on as if counting had come no further than yesterday.
+    shown["counted_to"] = shown["hours"][-30]["at"]
+    per_minute.get_by_text("Not counted yet.").wait_for()
+    tile = page.locator(".numbers-row > *").filter(has_text="Volume today")
+    assert tile.locator(".value").inner_text() == "–"
+    hours = page.get_by_role("region", name="Volume per hour").locator("tbody tr")
+    assert hours.nth(17).locator("td").all_inner_texts() == ["0.00\xa0USD", "0"]
+    assert hours.nth(18).locator("td").all_inner_texts() == ["–", "–"]
+    desk.close()
+
+
 def test_a_frozen_wallet_refuses_until_it_is_thawed_and_the_audit_trail_says_so(
     browser: Browser, town: Town, tmp_path: Path
 ) -> None:
@@ -121,10 +146,22 @@ def test_a_frozen_wallet_refuses_until_it_is_thawed_and_the_audit_trail_says_so(
     page = desk.open("/audit")
     row = page.get_by_role("row").filter(has_text="Stolen phone")
     row.get_by_text("Froze a wallet").wait_for()
-    row.get_by_role("button").click()
+    row.get_by_role("link").click()
     panel = desk.dialog("Froze a wallet")
     panel.get_by_text(SCRIPT).wait_for()
     assert desk.changes(panel)["Frozen"] == ["no", "sending"]
+    act = page.url
+    page.keyboard.press("Escape")
+    panel.wait_for(state="detached")
+    assert page.url.endswith("/console/audit")
+    page = desk.find("alice", "@alice")
+    story = page.get_by_role("link").filter(has_text="Stolen phone")
+    story.click()
+    panel.get_by_text(SCRIPT).wait_for()
+    assert page.url == act
+    # A colleague who is sent the address sees the same, however long ago it was.
+    page.goto(f"{act}?act=wallet.closed")
+    panel.get_by_text(SCRIPT).wait_for()
     desk.close()
 
 
@@ -141,7 +178,7 @@ def test_a_transfer_is_refunded_once_as_a_whole(
     shown = town.call("GET", f"/admin/transactions/{paid}", "sam").json()
     assert shown["refunded"] == 777
     page = desk.open("/audit?act=transfer.refunded")
-    page.get_by_role("row").filter(has_text="Sent by mistake").get_by_role("button").click()
+    page.get_by_role("row").filter(has_text="Sent by mistake").get_by_role("link").click()
     panel = desk.dialog("Refunded a transfer")
     panel.get_by_text("7.77USD").wait_for()
     assert desk.changes(panel)["Refunded"] == ["0.00USD", "7.77USD"]
@@ -181,7 +218,7 @@ def test_an_adjustment_takes_two_administrators(
     assert page.url.endswith(f"/transfers/{pending['id']}")
     deciding.dialog("Adjustment").locator(".value").wait_for()
     page = deciding.open("/audit?act=adjustment.requested")
-    page.get_by_role("row").filter(has_text="case 88").get_by_role("button").click()
+    page.get_by_role("row").filter(has_text="case 88").get_by_role("link").click()
     changes = deciding.changes(deciding.dialog("Asked for an adjustment"))
     assert (changes["Amount"], changes["Status"]) == (["–", "\u22121.50USD"], ["–", "waiting"])
     asking.close()

@@ -61,6 +61,8 @@ async def test_an_act_is_read_as_it_was_written(office: Office) -> None:
     await with_acts(office, act(1))
     async with office.unit_of_work() as work:
         (read,) = await work.audit_trail.page(ActSearch(), before=None, limit=5)
+        assert await work.audit_trail.get(read.id) == read
+        assert await work.audit_trail.get(uuid4()) is None
     assert (read, read.seal) == (act(1), act(1).seal)
 
 

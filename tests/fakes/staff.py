@@ -48,6 +48,9 @@ class MemoryAuditTrail:
     async def add(self, act: Act) -> None:
         self._store.acts.append(act)
 
+    async def get(self, id_: UUID) -> Act | None:
+        return next((act for act in self._store.acts if act.id == id_), None)
+
     async def has_viewed(self, actor_id: UUID, person_id: UUID, since: datetime) -> bool:
         return any(
             act.kind is ActKind.PERSON_VIEWED

@@ -46,7 +46,8 @@ async def tour(url: str, name: str, on_operation: OnOperation, appoint: Appoint)
         ended = await ada.operations.end_sessions((await finn.users.me()).id, body=WHY)
         assert ended.ended == 1
         trail = await max_.operations.list_acts(limit=100)
-        assert finn_wallet in [act.subject.id for act in trail.items]
+        closing = next(act for act in trail.items if act.subject.id == finn_wallet)
+        assert (await max_.operations.get_act(closing.id)).reason == WHY.reason
 
 
 async def _person(wallet: AsyncWallet, handle: str) -> str:

@@ -75,6 +75,7 @@ CLOSED = frozenset(
         "approveAdjustment",
         "rejectAdjustment",
         "listActs",
+        "getAct",
         "createApiKey",
         "listApiKeys",
         "getApiKey",

@@ -8,7 +8,7 @@ from uuid import UUID
 from wallet.application.movements import RefusalView, refusal_views
 from wallet.application.ports import Clock, NewId
 from wallet.application.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from wallet.domain.audit_trail import Act, ActKind, ActPlace, ActSearch, SubjectKind
+from wallet.domain.audit_trail import Act, ActKind, ActNotFound, ActPlace, ActSearch, SubjectKind
 from wallet.domain.back_office import (
     FOUND_MAX,
     EventPlace,
@@ -150,6 +150,15 @@ class BackOfficeDesk:
         async with self._reading() as work:
             return await _acts(work, search, before, limit)
 
+    async def act(self, act_id: UUID) -> ActView:
+        """Return one act; raise `ActNotFound`."""
+        async with self._reading() as work:
+            found = await work.audit_trail.get(act_id)
+            if found is None:
+                raise ActNotFound
+            (view,) = await _seen(work, [found])
+            return view
+
     async def open_person(self, actor: StaffMember, person_id: UUID) -> None:
         """Write that somebody looks at a person, at most once an hour; raise `PersonNotFound`.
 
@@ -240,7 +249,11 @@ def people_search_of(text: str) -> PeopleSearch:
 async def _acts(
     work: UnitOfWork, search: ActSearch, before: ActPlace | None, limit: int
 ) -> list[ActView]:
-    acts = await work.audit_trail.page(search, before=before, limit=limit)
+    return await _seen(work, await work.audit_trail.page(search, before=before, limit=limit))
+
+
+async def _seen(work: UnitOfWork, acts: Sequence[Act]) -> list[ActView]:
+    """Return acts together with who their actors are by now."""
     ids = [act.actor.id for act in acts if act.actor.id is not None]
     cards = await work.back_office.cards(ids) if ids else {}
     return [ActView(act, None if act.actor.id is None else cards.get(act.actor.id)) for act in acts]

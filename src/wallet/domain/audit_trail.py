@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
+from wallet.domain.errors import NotFound
 from wallet.domain.journal import canonical, microseconds
 from wallet.domain.staff import StaffMember
 
@@ -55,6 +56,12 @@ class SubjectKind(StrEnum):
     WALLET = "wallet"
     TRANSACTION = "transaction"
     ADJUSTMENT = "adjustment"
+
+
+class ActNotFound(NotFound):
+    """There is no such act in the audit trail."""
+
+    code = "act-not-found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,10 @@ class AuditTrail(Protocol):
 
     async def add(self, act: Act) -> None:
         """Write an act in the caller's transaction."""
+        ...
+
+    async def get(self, id_: UUID) -> Act | None:
+        """Return an act, if there is one of this id."""
         ...
 
     async def has_viewed(self, actor_id: UUID, person_id: UUID, since: datetime) -> bool:

@@ -93,7 +93,7 @@ function View() {
     case "approvals":
       return <Approvals id={id} />;
     case "audit":
-      return <AuditTrail />;
+      return <AuditTrail id={id} />;
     case "integrity":
       return <IntegrityView />;
     case "":

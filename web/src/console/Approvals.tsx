@@ -1,6 +1,6 @@
 // Adjustments: asked for by one administrator, decided by another.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState, type MouseEvent } from "react";
+import { useState } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { Money } from "../parts/money";
@@ -9,7 +9,7 @@ import { exactText, When } from "../parts/time";
 import { Badge, Button, Choice, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
 import { TooMuch } from "./Wallets";
-import { ActDialog, nameOf, Panel, PersonLink, Table, useMay, whileFirst } from "./shared";
+import { ActDialog, nameOf, Panel, PersonLink, Table, useMay, whileFirst, within } from "./shared";
 
 const words = all.approvals;
 const EVERY_MS = 10_000;
@@ -17,9 +17,6 @@ const STATUSES = ["pending", "approved", "rejected"] as const;
 
 type Adjustment = Schemas["Adjustment"];
 type Status = (typeof STATUSES)[number] | "all";
-
-/** What is pressed in a row does not open it as well. */
-const within = (event: MouseEvent) => event.stopPropagation();
 
 export function Approvals({ id }: { id: string }) {
   useTitle(words.title, all.name);

@@ -1,27 +1,29 @@
 // Who did what, why, and what was before and after. Nobody can edit it.
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useInfiniteQuery, useQuery as useAsked } from "@tanstack/react-query";
 import { api, asked, type Schemas } from "../api/client";
-import { isId, Link, useQuery } from "../parts/router";
+import { isId, Link, navigate, useQuery } from "../parts/router";
 import { exactText, When } from "../parts/time";
-import { Button, Dialog, Identifier, useTitle } from "../parts/ui";
+import { Button, Identifier, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { DayInput, startOf, Table } from "./shared";
+import { DayInput, Panel, startOf, Table, within } from "./shared";
 import { actName, Changes, roleName, subjectName, useCurrencyOf, type Act } from "./telling";
 
 const words = all.audit;
 
 const isAct = (text: string | undefined): text is Schemas["ActKind"] => text !== undefined && text in all.told.acts;
 
-export function AuditTrail() {
+const placeOf = (id: string): string => `/audit/${id}${location.search}`;
+
+export function AuditTrail({ id }: { id: string }) {
   useTitle(words.title, all.name);
   const [query, change] = useQuery();
-  const [open, setOpen] = useState<Act | null>(null);
+  const idOf = (text: string | undefined) => (text && isId(text) ? text : undefined);
+  const [subject, actor] = [idOf(query.subject), idOf(query.actor)];
   const [from, to] = [startOf(query.from), startOf(query.until, 1)];
   const filters = {
     ...(isAct(query.act) && { act: query.act }),
-    ...(query.subject && isId(query.subject) && { subject: query.subject }),
-    ...(query.actor && isId(query.actor) && { actor: query.actor }),
+    ...(subject && { subject }),
+    ...(actor && { actor }),
     ...(from && { from }),
     ...(to && { to }),
   };
@@ -47,11 +49,11 @@ export function AuditTrail() {
             </option>
           ))}
         </select>
-        {(["subject", "actor"] as const).map(
-          (name) =>
-            query[name] && (
+        {Object.entries({ subject, actor }).map(
+          ([name, id]) =>
+            id && (
               <Button key={name} size="compact" icon="close" title={words.everybody} onClick={() => change({ [name]: null })}>
-                {name === "subject" ? words.subject : words.who} …{query[name].slice(-8)}
+                {name === "subject" ? words.subject : words.who} …{id.slice(-8)}
               </Button>
             ),
         )}
@@ -64,11 +66,11 @@ export function AuditTrail() {
         pages={pages}
         empty={words.empty}
         row={(act) => (
-          <tr key={act.id} className="opens" onClick={() => setOpen(act)}>
+          <tr key={act.id} className="opens" data-open={act.id === id} onClick={() => navigate(placeOf(act.id))}>
             <th scope="row">
-              <button type="button" onClick={() => setOpen(act)}>
+              <Link to={placeOf(act.id)} onClick={within}>
                 <When time={act.happened_at} />
-              </button>
+              </Link>
             </th>
             <td className="free wide" dir="auto">
               {act.actor_name} {act.role && <span className="quieter">{roleName(act.role)}</span>}
@@ -93,12 +95,23 @@ export function AuditTrail() {
           </tr>
         )}
       />
-      {open && (
-        <Dialog side title={actName(open.act)} onClose={() => setOpen(null)}>
-          <ActFacts act={open} leave={() => setOpen(null)} />
-        </Dialog>
-      )}
+      {id && <ActPanel key={id} id={id} known={pages.data?.pages.flatMap((page) => page.items).find((act) => act.id === id)} />}
     </div>
+  );
+}
+
+/** One act, beside the list that it may not be in; nothing about it changes any more. */
+function ActPanel({ id, known }: { id: string; known: Act | undefined }) {
+  const found = useAsked({
+    queryKey: ["act", id],
+    queryFn: () => asked(api.GET("/admin/audit-trail/{id}", { params: { path: { id } } })),
+    ...(known && { initialData: known }),
+    staleTime: Infinity,
+  });
+  return (
+    <Panel title={found.data ? actName(found.data.act) : words.one} found={found} onClose={() => navigate(`/audit${location.search}`, { replace: true })}>
+      {(act) => <ActFacts act={act} />}
+    </Panel>
   );
 }
 
@@ -109,7 +122,7 @@ const PLACES: Readonly<Record<string, (id: string) => string>> = {
   adjustment: (id) => `/approvals/${id}?status=all`,
 };
 
-function ActFacts({ act, leave }: { act: Act; leave: () => void }) {
+function ActFacts({ act }: { act: Act }) {
   const place = PLACES[act.subject.kind];
   const currency = useCurrencyOf(act);
   return (
@@ -124,12 +137,16 @@ function ActFacts({ act, leave }: { act: Act; leave: () => void }) {
         <dd>{exactText(act.happened_at)}</dd>
         <dt>{words.who}</dt>
         <dd dir="auto">
-          {act.actor ? <Link to={`/audit?actor=${act.actor.id}`} onClick={leave}>{act.actor_name}</Link> : act.actor_name}
+          {act.actor ? <Link to={`/audit?actor=${act.actor.id}`}>{act.actor_name}</Link> : act.actor_name}
           {act.role && ` (${roleName(act.role)})`}
         </dd>
         <dt>{words.subject}</dt>
         <dd>
           {act.subject.id && place ? <Link to={place(act.subject.id)}>{subjectName(act.subject.kind)}</Link> : subjectName(act.subject.kind)}
+        </dd>
+        <dt>{words.id}</dt>
+        <dd>
+          <Identifier id={act.id} />
         </dd>
         {act.request_id && (
           <>

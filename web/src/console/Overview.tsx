@@ -16,6 +16,7 @@ type OverviewAnswer = Schemas["Overview"];
 
 const words = all.overview;
 const EVERY_MS = 3_000;
+const PLOT_HEIGHT = 220;
 /** From when on the overview says that its numbers are not those of now. */
 const BEHIND_MS = 180_000;
 
@@ -31,6 +32,7 @@ export function Overview() {
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   const currencies = data?.balances.map((balance) => balance.currency) ?? [];
   const largest = data?.today.volumes[0]?.currency ?? data?.yesterday.volumes[0]?.currency ?? currencies[0] ?? "USD";
+  const counted = data ? Date.parse(data.counted_to) : 0;
   const behind = data !== undefined && Date.parse(data.made_at) - Date.parse(data.counted_to) > BEHIND_MS;
   const currency = query.currency && currencies.includes(query.currency) ? query.currency : largest;
   return (
@@ -55,12 +57,12 @@ export function Overview() {
       </div>
       <Numbers data={data} currency={currency} compared={!behind} />
       <div className="two">
-        <Card title={words.perMinute}>{data ? <PerMinute points={data.minutes} /> : <Skeleton height="220px" />}</Card>
-        <Card title={words.refusals}>{data ? <Refusals refusals={data.refusals} /> : <Skeleton height="220px" />}</Card>
+        <Card title={words.perMinute}>{data ? <PerMinute points={data.minutes} counted={counted} /> : <Skeleton height={`${PLOT_HEIGHT}px`} />}</Card>
+        <Card title={words.refusals}>{data ? <Refusals refusals={data.refusals} behind={behind} /> : <Skeleton height={`${PLOT_HEIGHT}px`} />}</Card>
       </div>
       <div className="two">
         <Card title={`${words.perHour}, ${currency}`}>
-          {data ? <PerHour hours={data.hours} currency={currency} /> : <Skeleton height="220px" />}
+          {data ? <PerHour hours={data.hours} currency={currency} counted={counted} /> : <Skeleton height={`${PLOT_HEIGHT}px`} />}
         </Card>
         <div className="stack">
           <Card title={words.latency}>{data ? <Answers latency={data.latency} /> : <Skeleton height="96px" />}</Card>
@@ -99,15 +101,19 @@ function Numbers({ data, currency, compared }: NumbersProps) {
     period?.volumes.find((volume) => volume.currency === currency)?.amount ?? 0;
   // The present hour is not over: as a point of a line it would be a fall.
   const lately = (data?.hours ?? []).slice(-25, -1);
+  const [countedTo, began] = [Date.parse(data?.counted_to ?? ""), Date.parse(data?.today.since ?? "")];
+  const seen = lately.filter((hour) => Date.parse(hour.at) < countedTo);
   const today = data?.today;
+  // What nobody has counted is not nothing.
+  const uncounted = countedTo <= began;
   const before = compared ? data?.yesterday_by_now : undefined;
   return (
     <div className="numbers-row">
-      <Tile title={words.transfers} now={today?.transfers} before={before?.transfers} values={lately.map((hour) => hour.transfers)}>
-        {today && format.format(today.transfers)}
+      <Tile title={words.transfers} now={today?.transfers} before={before?.transfers} values={seen.map((hour) => hour.transfers)}>
+        {uncounted ? <Uncounted /> : today && format.format(today.transfers)}
       </Tile>
-      <Tile title={words.volume} now={today && volumeOf(today)} before={before && volumeOf(before)} values={lately.map((hour) => hour.volumes[currency] ?? 0)}>
-        {today && <Money amount={volumeOf(today)} currency={currency} />}
+      <Tile title={words.volume} now={today && volumeOf(today)} before={before && volumeOf(before)} values={seen.map((hour) => hour.volumes[currency] ?? 0)}>
+        {uncounted ? <Uncounted /> : today && <Money amount={volumeOf(today)} currency={currency} />}
       </Tile>
       <Tile title={words.signUps} now={today?.sign_ups} before={before?.sign_ups} values={lately.map((hour) => hour.sign_ups)}>
         {today && format.format(today.sign_ups)}
@@ -117,12 +123,16 @@ function Numbers({ data, currency, compared }: NumbersProps) {
         now={today?.active_people ?? undefined}
         before={undefined}
         other={compared && data ? words.allYesterday(format.format(data.yesterday.active_people ?? 0)) : undefined}
-        values={lately.map((hour) => hour.active_people)}
+        values={seen.map((hour) => hour.active_people)}
       >
-        {today && format.format(today.active_people ?? 0)}
+        {uncounted ? <Uncounted /> : today && format.format(today.active_people ?? 0)}
       </Tile>
     </div>
   );
+}
+
+function Uncounted() {
+  return <span title={words.notCounted}>–</span>;
 }
 
 interface TileProps {
@@ -188,7 +198,57 @@ function scale(palette: Palette, formatter: (value: number) => string) {
 
 type Points = OverviewAnswer["minutes"];
 
-function PerMinute({ points }: { points: Points }) {
+const bars = { type: "bar", stack: "all", barCategoryGap: "25%" };
+
+/** How many bars apart two names must stand to be read. */
+const APART = 12;
+
+/** Return where the highest of these stands, if any is above zero; of equals the latest. */
+function highest(values: readonly number[]): number | undefined {
+  const most = Math.max(...values);
+  return most > 0 ? values.lastIndexOf(most) : undefined;
+}
+
+/** Return which bars say what their colour means: only where there are two colours, and apart. */
+function namedBars(points: Points): { accepted?: number | undefined; refused?: number | undefined } {
+  const refused = highest(points.map((point) => point.refused));
+  if (refused === undefined) return {};
+  const alone = points.map((point, at) => (point.refused || Math.abs(at - refused) < APART ? 0 : point.transfers));
+  return { accepted: highest(alone), refused };
+}
+
+function named(values: readonly (number | null)[], at: number | undefined, name: string, color: string) {
+  return values.map((value, index) => {
+    if (index !== at) return value;
+    const align = index < APART / 2 ? "left" : index > values.length - APART / 2 ? "right" : "center";
+    return { value, label: { show: true, position: "top", formatter: name, color, fontSize: 12, align } };
+  });
+}
+
+/** The points without what has not been counted: a gap is shown as a gap. */
+function ofCounted<T extends { at: string }>(points: readonly T[], counted: number, value: (point: T) => number): (number | null)[] {
+  return points.map((point) => (Date.parse(point.at) < counted ? value(point) : null));
+}
+
+/** Takes the place that the plot will take. */
+function NoPlot() {
+  return (
+    <div className="padded-text quiet">
+      <div className="plot" style={{ height: PLOT_HEIGHT }}>
+        {words.notCounted}
+      </div>
+    </div>
+  );
+}
+
+const orDash = (value: number | null): number | string => value ?? "–";
+
+function PerMinute({ points, counted }: { points: Points; counted: number }) {
+  const [transfers, refusals] = useMemo(
+    () => [ofCounted(points, counted, (point) => point.transfers), ofCounted(points, counted, (point) => point.refused)],
+    [points, counted],
+  );
+  const { accepted, refused } = useMemo(() => namedBars(points), [points]);
   const option = useMemo(
     () => (palette: Palette) => ({
       ...base(palette),
@@ -196,31 +256,31 @@ function PerMinute({ points }: { points: Points }) {
         ...base(palette).tooltip,
         formatter: ([first]: { dataIndex: number }[]) => {
           const point = points[first?.dataIndex ?? 0];
+          if (point && transfers[first?.dataIndex ?? 0] === null) return `${clockText(point.at)}\n${words.notCounted}`;
           return point ? `${clockText(point.at)}\n${point.transfers} ${words.accepted}\n${point.refused} ${words.refusedWord}` : "";
         },
       },
       xAxis: axis(palette, points.map((point) => clockText(point.at))),
       yAxis: scale(palette, (value) => format.format(value)),
       series: [
-        { type: "bar", stack: "all", color: palette.accent, data: points.map((point) => point.transfers), barCategoryGap: "25%" },
-        { type: "bar", stack: "all", color: palette.bad, data: points.map((point) => point.refused) },
+        { ...bars, color: palette.accent, data: named(transfers, accepted, words.accepted, palette.accent) },
+        { ...bars, color: palette.bad, data: named(refusals, refused, words.refusedWord, palette.bad) },
       ],
     }),
-    [points],
+    [points, transfers, refusals, accepted, refused],
   );
-  const rows = points.map((point) => [clockText(point.at), point.transfers, point.refused]);
+  const rows = points.map((point, index) => [clockText(point.at), orDash(transfers[index] ?? null), orDash(refusals[index] ?? null)]);
+  if (transfers.every((value) => value === null)) return <NoPlot />;
   return (
     <div className="padded-text">
-      <p className="tiny marks" aria-hidden="true">
-        <span className="accepted">{words.accepted}</span> <span className="refused">{words.refusedWord}</span>
-      </p>
-      <Plot height={220} option={option} table={{ caption: words.perMinute, head: [words.minute, words.accepted, words.refusedWord], rows }} />
+      <Plot height={PLOT_HEIGHT} option={option} table={{ caption: words.perMinute, head: [words.minute, words.accepted, words.refusedWord], rows }} />
     </div>
   );
 }
 
-function PerHour({ hours, currency }: { hours: OverviewAnswer["hours"]; currency: string }) {
+function PerHour({ hours, currency, counted }: { hours: OverviewAnswer["hours"]; currency: string; counted: number }) {
   const points = useMemo(() => hours.slice(0, -1), [hours]);
+  const volumes = useMemo(() => ofCounted(points, counted, (point) => point.volumes[currency] ?? 0), [points, currency, counted]);
   const factor = 10 ** exponentOf(currency);
   const option = useMemo(
     () => (palette: Palette) => ({
@@ -229,6 +289,7 @@ function PerHour({ hours, currency }: { hours: OverviewAnswer["hours"]; currency
         ...base(palette).tooltip,
         formatter: ([first]: { dataIndex: number }[]) => {
           const point = points[first?.dataIndex ?? 0];
+          if (point && volumes[first?.dataIndex ?? 0] === null) return `${exactText(point.at)}\n${words.notCounted}`;
           return point ? `${exactText(point.at)}\n${moneyText(point.volumes[currency] ?? 0, currency)}\n${point.transfers} ${words.count}` : "";
         },
       },
@@ -241,22 +302,26 @@ function PerHour({ hours, currency }: { hours: OverviewAnswer["hours"]; currency
           showSymbol: false,
           lineStyle: { width: 1.8 },
           areaStyle: { opacity: 0.12 },
-          data: points.map((point) => (point.volumes[currency] ?? 0) / factor),
+          data: volumes.map((volume) => (volume === null ? null : volume / factor)),
         },
       ],
     }),
-    [points, currency, factor],
+    [points, volumes, currency, factor],
   );
-  const rows = points.map((point) => [exactText(point.at), moneyText(point.volumes[currency] ?? 0, currency), point.transfers]);
+  const rows = points.map((point, index) => {
+    const volume = volumes[index] ?? null;
+    return volume === null ? [exactText(point.at), "–", "–"] : [exactText(point.at), moneyText(volume, currency), point.transfers];
+  });
+  if (volumes.every((volume) => volume === null)) return <NoPlot />;
   return (
     <div className="padded-text">
-      <Plot height={220} option={option} table={{ caption: words.perHour, head: [words.hour, currency, words.count], rows }} />
+      <Plot height={PLOT_HEIGHT} option={option} table={{ caption: words.perHour, head: [words.hour, currency, words.count], rows }} />
     </div>
   );
 }
 
-function Refusals({ refusals }: { refusals: OverviewAnswer["refusals"] }) {
-  if (refusals.length === 0) return <p className="padded-text quiet">{words.noRefusals}</p>;
+function Refusals({ refusals, behind }: { refusals: OverviewAnswer["refusals"]; behind: boolean }) {
+  if (refusals.length === 0) return <p className="padded-text quiet">{behind ? words.notCounted : words.noRefusals}</p>;
   return (
     <div className="table-wrap" tabIndex={0} role="region" aria-label={words.refusals}>
       <table className="grid">

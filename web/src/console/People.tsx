@@ -6,7 +6,7 @@ import { navigate, useQuery } from "../parts/router";
 import { When } from "../parts/time";
 import { Badge, useSettled, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { PersonLink, Table } from "./shared";
+import { PersonLink, Table, within } from "./shared";
 import { roleName } from "./telling";
 
 const words = all.people;
@@ -66,7 +66,7 @@ export function People() {
         row={(person) => (
           <tr key={person.id} className="opens" onClick={() => navigate(`/people/${person.id}`)}>
             <th scope="row">
-              <span onClick={(event) => event.stopPropagation()}>
+              <span onClick={within}>
                 <PersonLink person={person} />
               </span>
               {person.handle && <p className="small-only tiny quieter">@{person.handle}</p>}

@@ -243,12 +243,18 @@ function Happened({ item }: { item: Item }) {
             {transaction.counterparty && ` · ${transaction.counterparty.first_name} ${transaction.counterparty.initial}`}
             {transaction.note && <span className="quieter"> · {transaction.note}</span>}
           </Link>
+        ) : act ? (
+          <Link to={`/audit/${act.id}`} dir="auto" className="cut" title={act.act}>
+            {actName(act.act)}
+            <span className="quieter"> · {act.actor_name}</span>
+            {act.reason && <span className="quieter"> · {act.reason}</span>}
+          </Link>
         ) : (
-          <span dir="auto" className="cut" title={event?.kind ?? act?.act}>
-            {event ? eventName(event.kind) : act && actName(act.act)}
-            {act && <span className="quieter"> · {act.actor_name}</span>}
-            {act?.reason && <span className="quieter"> · {act.reason}</span>}
-          </span>
+          event && (
+            <span dir="auto" className="cut" title={event.kind}>
+              {eventName(event.kind)}
+            </span>
+          )
         )}
         {transaction && (
           <Money amount={transaction.direction === "in" ? transaction.amount : -transaction.amount} currency={transaction.currency} signed />

@@ -8,7 +8,7 @@ import { Link, navigate, useQuery as useAddressQuery, type Query } from "../part
 import { exactText, When } from "../parts/time";
 import { Button, Choice, Identifier, useSettled, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, DayInput, nameOf, Panel, PersonLink, startOf, Table, useMay, whileFirst, type Movement } from "./shared";
+import { ActDialog, DayInput, nameOf, Panel, PersonLink, startOf, Table, useMay, whileFirst, type Movement, within } from "./shared";
 import { FactList, kindName } from "./telling";
 
 const words = all.transfers;
@@ -150,7 +150,7 @@ function MovementRow({ movement, open }: { movement: Movement; open: boolean }) 
   return (
     <tr className="opens" data-open={open} onClick={() => navigate(place)}>
       <th scope="row">
-        <Link to={place} onClick={(event) => event.stopPropagation()}>
+        <Link to={place} onClick={within}>
           <When time={movement.booked_at} />
         </Link>
       </th>
@@ -198,7 +198,7 @@ function RefusalRow({ refusal, open }: { refusal: Refusal; open: boolean }) {
   return (
     <tr className="opens" data-open={open} onClick={() => navigate(place)}>
       <th scope="row">
-        <Link to={place} onClick={(event) => event.stopPropagation()}>
+        <Link to={place} onClick={within}>
           <When time={refusal.happened_at} />
         </Link>
       </th>

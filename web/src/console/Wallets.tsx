@@ -8,7 +8,7 @@ import { Link, navigate, useQuery as useAddressQuery } from "../parts/router";
 import { When } from "../parts/time";
 import { Badge, Button, Choice, Field, Identifier, Note, useTitle } from "../parts/ui";
 import { words as all } from "../text/console";
-import { ActDialog, WalletBadges, nameOf, Panel, PersonLink, Table, useMay, type StaffWallet } from "./shared";
+import { ActDialog, WalletBadges, nameOf, Panel, PersonLink, Table, useMay, type StaffWallet, within } from "./shared";
 
 const words = all.wallets;
 const acts = all.acts;
@@ -45,7 +45,7 @@ export function Wallets({ id }: { id: string }) {
         row={(wallet) => (
           <tr key={wallet.id} className="opens" data-open={wallet.id === id} onClick={() => navigate(`/wallets/${wallet.id}${location.search}`)}>
             <th scope="row">
-              <Link to={`/wallets/${wallet.id}${location.search}`} dir="auto" onClick={(event) => event.stopPropagation()}>
+              <Link to={`/wallets/${wallet.id}${location.search}`} dir="auto" onClick={within}>
                 {nameOf(wallet.owner)}
               </Link>
               <div className="small-only">

@@ -1,6 +1,6 @@
 // What several views of the console share: tables with keyset paging, and acts with their reasons.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState, type ReactNode } from "react";
+import { useState, type MouseEvent, type ReactNode } from "react";
 import { isUnknown, newKey, untilDefinite, type Problem, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { Icon } from "../parts/icons";
@@ -97,6 +97,9 @@ export function Panel<T>({ title, found, onClose, children }: PanelProps<T>) {
 }
 
 // Tables
+
+/** What is pressed in a row does not open it as well. */
+export const within = (event: MouseEvent) => event.stopPropagation();
 
 interface Pages<T> {
   data: { pages: { items: T[] }[] } | undefined;

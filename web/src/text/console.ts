@@ -1,4 +1,5 @@
 // What /console says.
+import type { Schemas } from "../api/client";
 import { counted } from "./common";
 
 export const words = {
@@ -29,7 +30,7 @@ export const words = {
     money: "Money by currency", currency: "Currency", people: "People hold", in: "Came in", out: "Went out", adjusted: "Adjusted",
     latency: "Answers", p50: "Median", p99: "99 of 100 within", errors: "Errors", requests: "Requests",
     ms: (value: number | null) => (value === null ? "–" : `${value.toLocaleString(undefined, { maximumFractionDigits: 1 })} ms`),
-    integrity: "Integrity", counted: "Counted to", behind: "Still counting, has come to", accepted: "accepted", refusedWord: "refused",
+    integrity: "Integrity", counted: "Counted to", behind: "Still counting, has come to", notCounted: "Not counted yet.", accepted: "accepted", refusedWord: "refused",
   },
   integrity: {
     title: "Integrity", safe: "Safe mode", moves: "Money moves", stopped: "Money is stopped",
@@ -95,7 +96,7 @@ export const words = {
     status: "Status", one: "Adjustment", of: "Of", balance: "Balance now", after: "Balance after", decides: "Decides", other: (name: string) => `an administrator other than ${name}`, decidedWhy: "Because", moved: "Movement", id: "Id",
   },
   audit: {
-    title: "Audit trail", when: "When", who: "Who", act: "Act", subject: "Subject", everybody: "Of everybody again", reason: "Reason", empty: "No act is like that.",
+    title: "Audit trail", one: "Act", id: "Id", when: "When", who: "Who", act: "Act", subject: "Subject", everybody: "Of everybody again", reason: "Reason", empty: "No act is like that.",
     from: "From", to: "Until",
     request: "Request", words: "Nobody can edit or delete any of it.", anyAct: "Any act",
   },
@@ -107,7 +108,7 @@ export const words = {
       "wallet.unfrozen": "Unfroze a wallet", "wallet.closed": "Closed a wallet", "wallet.overdraft-set": "Set an overdraft",
       "transfer.refunded": "Refunded a transfer", "adjustment.requested": "Asked for an adjustment",
       "adjustment.approved": "Approved an adjustment", "adjustment.rejected": "Rejected an adjustment",
-    },
+    } satisfies Record<Schemas["ActKind"], string>,
     events: {
       "wallet.opened": "Opened a wallet", "user.signed-up": "Signed up", "user.updated": "Changed names or handle",
       "user.password-changed": "Changed the password", "user.password-reset": "Reset the password by mail",

@@ -77,7 +77,10 @@ export async function aDayOfStaff(service: Service, onAttempt: OnAttempt): Promi
   const person = { params: { path: { id: finns.id } }, body: WHY };
   assert.equal((await data(ada.DELETE("/admin/people/{id}/sessions", person))).ended, 1);
   const trail = await data(max.GET("/admin/audit-trail"));
-  assert.ok(trail.items.some(({ subject }) => subject.id === otherId));
+  const closing = trail.items.find(({ subject }) => subject.id === otherId);
+  assert.ok(closing);
+  const act = { params: { path: { id: closing.id } } };
+  assert.equal((await data(max.GET("/admin/audit-trail/{id}", act))).reason, WHY.reason);
 }
 
 async function lookAround(ada: RawClient, personId: string, paidId: string): Promise<void> {

@@ -30,6 +30,8 @@ SELECT id, act, happened_at, actor_id, actor_name, role, subject_kind, subject_i
 FROM audit_trail
 """
 
+BY_ID = COLUMNS + "WHERE id = $1"
+
 # Nothing is compared with NULL here, so that each statement walks its index backwards.
 PAGE_ENDS = """
     happened_at >= $1 AND happened_at < $2 AND (happened_at, id) < ($3, $4)
@@ -119,6 +121,12 @@ class PostgresAuditTrail:
                 actor.request_id,
                 act.seal,
             )
+
+    async def get(self, id_: UUID) -> Act | None:
+        """Return an act, if there is one of this id."""
+        with translated():
+            row = await self._connection.fetchrow(BY_ID, id_)
+        return None if row is None else act_of(row)
 
     async def has_viewed(self, actor_id: UUID, person_id: UUID, since: datetime) -> bool:
         """Tell whether the trail says since then that somebody looked at a person."""

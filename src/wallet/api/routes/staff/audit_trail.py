@@ -21,7 +21,7 @@ from wallet.api.routes.staff.shapes import (
     PageLimit,
     StaffPerson,
 )
-from wallet.domain.audit_trail import ActKind, ActPlace, ActSearch
+from wallet.domain.audit_trail import ActKind, ActNotFound, ActPlace, ActSearch, SubjectKind
 from wallet.domain.history import CursorInvalid
 
 router = APIRouter(prefix="/admin", tags=[TAG], route_class=BoundedRoute)
@@ -45,7 +45,7 @@ ACT_EXAMPLE: JsonObject = {
 class Subject(Answer):
     """What an act was about."""
 
-    kind: str = Field(description="person, wallet, transaction, adjustment or service.")
+    kind: str = Field(description=f"One of {', '.join(SubjectKind)}.")
     id: str | None
 
 
@@ -55,11 +55,7 @@ class ActAnswer(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [ACT_EXAMPLE]})
 
     id: str
-    act: str = Field(
-        description="person.viewed, person.role-changed, sessions.ended, wallet.frozen, "
-        "wallet.unfrozen, wallet.closed, wallet.overdraft-set, transfer.refunded, "
-        "adjustment.requested, adjustment.approved or adjustment.rejected."
-    )
+    act: str = Field(description=f"What was done: {', '.join(ActKind)}. New ones may come.")
     happened_at: str
     actor: StaffPerson | None = Field(description="Null for the command line.")
     actor_name: str = Field(description="Who it was, as they were called then.")
@@ -130,3 +126,15 @@ async def list_acts(
         last = shown[-1].act
         following = encode_place(listing, last.happened_at, last.id)
     return {"items": [staff_answers.act(view) for view in shown], "next_cursor": following}
+
+
+@router.get(
+    "/audit-trail/{id}",
+    operation_id="getAct",
+    summary="See one thing that staff have done",
+    response_model=ActAnswer,
+    responses=problem_responses(*STAFF, ActNotFound),
+)
+async def get_act(request: Request, id: UUID, staff: Reader) -> JsonObject:  # noqa: A002
+    """Return an act as it was written."""
+    return staff_answers.act(await staff_side(request).desk.act(id))
