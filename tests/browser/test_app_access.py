@@ -266,6 +266,43 @@ def test_fields_tell_keyboards_and_password_managers_what_they_want(
     window.context.close()
 
 
+def test_what_is_wrong_is_told_at_its_field_which_gets_the_focus(
+    browser: Browser, service: Serving, tmp_path: Path
+) -> None:
+    join(service, "zelda", "Zelda")
+    window = Window(browser, service, tmp_path)
+    page = window.visit.open("/app/signup")
+    good = {
+        "First name": "Zoe",
+        "Last name": "Tester",
+        "Handle": "zoe_of_zelda",
+        "E-mail": "zoe.of.zelda@example.com",
+        "Password": PASSWORD,
+    }
+    for label, given, said in (
+        ("Last name", "   ", "A name has 1 to 100 letters"),
+        ("Handle", "zelda", "Somebody has this handle already."),
+        ("Handle", "ab", "3 to 30 letters"),
+        ("E-mail", "zelda@example.com", "There is an account with this address"),
+        ("E-mail", "zoe@nowhere", "No mail can be sent to this address."),
+        ("Password", "short", "The password is too short"),
+    ):
+        for name, text in {**good, label: given}.items():
+            page.get_by_label(name, exact=True).fill(text)
+        page.get_by_role("button", name="Open wallet").click()
+        page.get_by_role("alert").filter(has_text=said).wait_for()
+        field = page.get_by_label(label, exact=True)
+        assert field.get_attribute("aria-invalid") == "true", label
+        assert field.evaluate("(field) => field === document.activeElement"), label
+        words = page.locator(f'[id="{field.get_attribute("aria-describedby")}"]')
+        assert said in words.inner_text()
+        # It is said once, and nothing else is marked.
+        assert page.get_by_text(said).count() == 1
+        assert page.locator("[aria-invalid]").count() == 1
+    assert window.visit.page.url.endswith("/app/signup")
+    window.context.close()
+
+
 def test_an_address_without_https_says_why_nobody_can_log_in(
     browser: Browser, service: Serving, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import { CodeField, PasswordField } from "../parts/password";
 import { Link, navigate, usePath, useQuery } from "../parts/router";
 import { Sign } from "../parts/Sign";
 import { Button, Field, Note, ProblemNote, useTitle } from "../parts/ui";
+import { useWrong } from "../parts/wrong";
 import { app } from "../text/app";
 import { common } from "../text/common";
 
@@ -87,13 +88,14 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
   const code = entering.error instanceof Problem ? entering.error.code : "";
   const [needsCode, setNeedsCode] = useState(false);
   if (code === "second-factor-required" && !needsCode) setNeedsCode(true);
+  const [wrong, otherwise] = useWrong(entering.error, "email", "password", "otp");
   const enter = () => entering.mutate(needsCode ? { email, password, otp: otp.trim() } : { email, password });
   if (needsCode) {
     return (
       <Door title={words.codeTitle} page={page}>
         <form className="stack" onSubmit={submitted(enter)}>
-          <CodeField value={otp} onChange={setOtp} />
-          {code !== "second-factor-required" && <ProblemNote problem={entering.error} />}
+          <CodeField value={otp} wrong={wrong.otp} onChange={setOtp} />
+          {code !== "second-factor-required" && <ProblemNote problem={otherwise} />}
           <Button look="main" size="large" full type="submit" busy={entering.isPending}>
             {common.logIn}
           </Button>
@@ -121,9 +123,9 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
       <StillIn />
       <form className="stack" onSubmit={submitted(enter)}>
         {ended && <Note icon="clock">{words.ended}</Note>}
-        <EmailField value={email} onChange={setEmail} />
-        <PasswordField value={password} onChange={setPassword} />
-        <ProblemNote problem={entering.error} />
+        <EmailField value={email} wrong={wrong.email} onChange={setEmail} />
+        <PasswordField value={password} wrong={wrong.password} onChange={setPassword} />
+        <ProblemNote problem={otherwise} />
         <Button look="main" size="large" full type="submit" busy={entering.isPending}>
           {common.logIn}
         </Button>
@@ -137,9 +139,16 @@ export function LogIn({ ended, page, foot }: { ended: boolean; page: string; foo
   );
 }
 
-function EmailField({ value, isNew, onChange }: { value: string; isNew?: boolean; onChange: (value: string) => void }) {
+interface EmailFieldProps {
+  value: string;
+  isNew?: boolean;
+  wrong?: string | undefined;
+  onChange: (value: string) => void;
+}
+
+function EmailField({ value, isNew, wrong, onChange }: EmailFieldProps) {
   return (
-    <Field label={common.email}>
+    <Field label={common.email} wrong={wrong}>
       {(attributes) => (
         <input
           {...attributes}
@@ -162,6 +171,7 @@ interface TextFieldProps {
   label: string;
   value: string;
   hint?: string;
+  wrong?: string | undefined;
   autoCapitalize?: string;
   autoComplete?: string;
   required?: boolean;
@@ -169,9 +179,9 @@ interface TextFieldProps {
   onChange: (value: string) => void;
 }
 
-export function TextField({ label, value, hint, onChange, ...rest }: TextFieldProps) {
+export function TextField({ label, value, hint, wrong, onChange, ...rest }: TextFieldProps) {
   return (
-    <Field label={label} hint={hint}>
+    <Field label={label} hint={hint} wrong={wrong}>
       {(attributes) => (
         <input
           {...attributes}
@@ -202,6 +212,7 @@ function SignUp() {
     },
     onSuccess: () => navigate("/", { replace: true }),
   });
+  const [wrong, otherwise] = useWrong(signing.error, "first_name", "last_name", "handle", "email", "password");
   return (
     <Door
       title={words.signUpTitle}
@@ -213,13 +224,13 @@ function SignUp() {
     >
       <form className="stack" onSubmit={submitted(() => signing.mutate())}>
         <div className="pair">
-          <TextField label={words.firstName} autoComplete="given-name" required value={form.first_name} onChange={set("first_name")} />
-          <TextField label={words.lastName} autoComplete="family-name" required value={form.last_name} onChange={set("last_name")} />
+          <TextField label={words.firstName} autoComplete="given-name" required maxLength={100} value={form.first_name} wrong={wrong.first_name} onChange={set("first_name")} />
+          <TextField label={words.lastName} autoComplete="family-name" required maxLength={100} value={form.last_name} wrong={wrong.last_name} onChange={set("last_name")} />
         </div>
-        <TextField label={words.handle} hint={words.handleHint} autoCapitalize="none" autoComplete="off" maxLength={31} value={form.handle} onChange={set("handle")} />
-        <EmailField isNew value={form.email} onChange={set("email")} />
-        <PasswordField isNew hint={words.passwordHint} value={form.password} onChange={set("password")} />
-        <ProblemNote problem={signing.error} />
+        <TextField label={words.handle} hint={words.handleHint} autoCapitalize="none" autoComplete="off" maxLength={31} value={form.handle} wrong={wrong.handle} onChange={set("handle")} />
+        <EmailField isNew value={form.email} wrong={wrong.email} onChange={set("email")} />
+        <PasswordField isNew hint={words.passwordHint} value={form.password} wrong={wrong.password} onChange={set("password")} />
+        <ProblemNote problem={otherwise} />
         <Button look="main" size="large" full type="submit" busy={signing.isPending}>
           {words.signUp}
         </Button>
@@ -242,6 +253,8 @@ function Reset() {
     mutationFn: () =>
       asked(api.POST("/password-resets/confirm", { body: { token: token.trim(), new_password: password } })),
   });
+  const [wrong, otherwise] = useWrong(setting.error, "token", "new_password");
+  const [unknown, unsent] = useWrong(asking.error, "email");
   const back = <Link to="/login">{words.backToLogIn}</Link>;
   if (setting.isSuccess) {
     return (
@@ -257,9 +270,9 @@ function Reset() {
       <Door title={words.resetTitle} foot={back}>
         <form className="stack" onSubmit={submitted(() => setting.mutate())}>
           {asking.isSuccess && <Note icon="info">{words.resetSent}</Note>}
-          <TextField label={words.resetCode} required autoComplete="one-time-code" value={token} onChange={setToken} />
-          <PasswordField isNew label={words.newPassword} hint={words.passwordHint} value={password} onChange={setPassword} />
-          <ProblemNote problem={setting.error} />
+          <TextField label={words.resetCode} required autoComplete="one-time-code" value={token} wrong={wrong.token} onChange={setToken} />
+          <PasswordField isNew label={words.newPassword} hint={words.passwordHint} value={password} wrong={wrong.new_password} onChange={setPassword} />
+          <ProblemNote problem={otherwise} />
           <Button look="main" size="large" full type="submit" busy={setting.isPending}>
             {common.save}
           </Button>
@@ -271,8 +284,8 @@ function Reset() {
     <Door title={words.resetTitle} foot={back}>
       <form className="stack" onSubmit={submitted(() => asking.mutate())}>
         <p className="quiet">{words.resetAsk}</p>
-        <EmailField value={email} onChange={setEmail} />
-        <ProblemNote problem={asking.error} />
+        <EmailField value={email} wrong={unknown.email} onChange={setEmail} />
+        <ProblemNote problem={unsent} />
         <Button look="main" size="large" full type="submit" busy={asking.isPending}>
           {words.resetSend}
         </Button>

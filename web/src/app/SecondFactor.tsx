@@ -5,6 +5,7 @@ import { api, asked, type Schemas } from "../api/client";
 import { useRefreshedSession, useSession } from "../api/session";
 import { CodeField, PasswordField } from "../parts/password";
 import { Badge, Button, Dialog, Failure, Identifier, Note, ProblemNote } from "../parts/ui";
+import { useWrong } from "../parts/wrong";
 import { app } from "../text/app";
 import { Row } from "./Settings";
 
@@ -79,6 +80,7 @@ export function SetUp({ onClose }: { onClose: () => void }) {
   const confirming = useMutation({
     mutationFn: () => asked(api.POST("/users/me/second-factor/confirm", { body: { otp: otp.trim() } })),
   });
+  const [wrong, otherwise] = useWrong(beginning.data ? confirming.error : beginning.error, "password", "otp");
   const done = () => void changed().then(onClose);
   if (confirming.data) return <Codes codes={confirming.data.recovery_codes} onClose={done} />;
   return (
@@ -86,16 +88,16 @@ export function SetUp({ onClose }: { onClose: () => void }) {
       {beginning.data ? (
         <form className="stack" onSubmit={submitted(() => confirming.mutate())}>
           <Enrolment enrolment={beginning.data} />
-          <CodeField digitsOnly value={otp} onChange={setOtp} />
-          <ProblemNote problem={confirming.error} />
+          <CodeField digitsOnly value={otp} wrong={wrong.otp} onChange={setOtp} />
+          <ProblemNote problem={otherwise} />
           <Button look="main" full type="submit" busy={confirming.isPending}>
             {words.factorConfirm}
           </Button>
         </form>
       ) : (
         <form className="stack" onSubmit={submitted(() => beginning.mutate())}>
-          <PasswordField hint={words.factorPassword} value={password} onChange={setPassword} />
-          <ProblemNote problem={beginning.error} />
+          <PasswordField hint={words.factorPassword} value={password} wrong={wrong.password} onChange={setPassword} />
+          <ProblemNote problem={otherwise} />
           <Button look="main" full type="submit" busy={beginning.isPending}>
             {words.factorStart}
           </Button>
@@ -158,13 +160,14 @@ function NewCodes({ onClose }: { onClose: () => void }) {
     mutationFn: () =>
       asked(api.POST("/users/me/second-factor/recovery-codes", { body: { password, otp: otp.trim() } })),
   });
+  const [wrong, otherwise] = useWrong(making.error, "password", "otp");
   if (making.data) return <Codes codes={making.data.recovery_codes} onClose={() => void changed().then(onClose)} />;
   return (
     <Dialog title={words.codesNew} onClose={onClose}>
       <form className="stack" onSubmit={submitted(() => making.mutate())}>
-        <PasswordField value={password} onChange={setPassword} />
-        <CodeField value={otp} onChange={setOtp} />
-        <ProblemNote problem={making.error} />
+        <PasswordField value={password} wrong={wrong.password} onChange={setPassword} />
+        <CodeField value={otp} wrong={wrong.otp} onChange={setOtp} />
+        <ProblemNote problem={otherwise} />
         <Button look="main" full type="submit" busy={making.isPending}>
           {words.codesNew}
         </Button>
@@ -183,12 +186,13 @@ function TurnOff({ onClose }: { onClose: () => void }) {
     // It may have been turned off elsewhere.
     onError: () => void changed(),
   });
+  const [wrong, otherwise] = useWrong(ending.error, "password", "otp");
   return (
     <Dialog title={words.factorOffTitle} onClose={onClose}>
       <form className="stack" onSubmit={submitted(() => ending.mutate())}>
-        <PasswordField value={password} onChange={setPassword} />
-        <CodeField value={otp} onChange={setOtp} />
-        <ProblemNote problem={ending.error} />
+        <PasswordField value={password} wrong={wrong.password} onChange={setPassword} />
+        <CodeField value={otp} wrong={wrong.otp} onChange={setOtp} />
+        <ProblemNote problem={otherwise} />
         <Button look="danger" full type="submit" busy={ending.isPending}>
           {words.factorOffDo}
         </Button>

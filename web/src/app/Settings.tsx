@@ -8,6 +8,7 @@ import { PasswordField } from "../parts/password";
 import { navigate, ROOT } from "../parts/router";
 import { When } from "../parts/time";
 import { Avatar, Badge, Button, Dialog, Failure, ProblemNote, Skeleton, tell, useTitle } from "../parts/ui";
+import { useWrong } from "../parts/wrong";
 import { app } from "../text/app";
 import { common } from "../text/common";
 import { useProfile, useWallets, type Profile } from "./data";
@@ -159,6 +160,7 @@ function EditProfile({ profile, onClose }: { profile: Profile; onClose: () => vo
       onClose();
     },
   });
+  const [wrong, otherwise] = useWrong(saving.error, "first_name", "last_name", "handle");
   return (
     <Dialog title={words.profile} onClose={onClose}>
       <form
@@ -168,10 +170,10 @@ function EditProfile({ profile, onClose }: { profile: Profile; onClose: () => vo
           saving.mutate();
         }}
       >
-        <TextField label={app.entrance.firstName} autoComplete="given-name" required value={first} onChange={setFirst} />
-        <TextField label={app.entrance.lastName} autoComplete="family-name" required value={last} onChange={setLast} />
-        <TextField label={words.handle} hint={app.entrance.handleHint} autoComplete="off" maxLength={31} value={handle} onChange={setHandle} />
-        <ProblemNote problem={saving.error} />
+        <TextField label={app.entrance.firstName} autoComplete="given-name" required maxLength={100} value={first} wrong={wrong.first_name} onChange={setFirst} />
+        <TextField label={app.entrance.lastName} autoComplete="family-name" required maxLength={100} value={last} wrong={wrong.last_name} onChange={setLast} />
+        <TextField label={words.handle} hint={app.entrance.handleHint} autoComplete="off" maxLength={31} value={handle} wrong={wrong.handle} onChange={setHandle} />
+        <ProblemNote problem={otherwise} />
         <Button look="main" full type="submit" busy={saving.isPending}>
           {common.save}
         </Button>
@@ -196,6 +198,7 @@ function ChangePassword() {
       return client.invalidateQueries({ queryKey: ["sessions"] });
     },
   });
+  const [wrong, otherwise] = useWrong(changing.error, "current_password", "new_password");
   return (
     <Row title={common.password}>
       <Button size="compact" onClick={() => setOpen(true)}>
@@ -210,9 +213,9 @@ function ChangePassword() {
               changing.mutate();
             }}
           >
-            <PasswordField label={words.currentPassword} value={current} onChange={setCurrent} />
-            <PasswordField label={words.newPassword} isNew hint={app.entrance.passwordHint} value={next} onChange={setNext} />
-            <ProblemNote problem={changing.error} />
+            <PasswordField label={words.currentPassword} value={current} wrong={wrong.current_password} onChange={setCurrent} />
+            <PasswordField label={words.newPassword} isNew hint={app.entrance.passwordHint} value={next} wrong={wrong.new_password} onChange={setNext} />
+            <ProblemNote problem={otherwise} />
             <Button look="main" full type="submit" busy={changing.isPending}>
               {common.save}
             </Button>

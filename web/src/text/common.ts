@@ -57,7 +57,7 @@ export const problems: Readonly<Record<string, string>> = {
   "handle-reserved": "This handle is reserved.",
   "handle-invalid": "3 to 30 letters a–z, digits or underscores; it begins with a letter.",
   "handle-limit-reached": "You have had five handles; there are no more.",
-  "name-invalid": "This name cannot be shown.",
+  "name-invalid": "A name has 1 to 100 letters or signs that can be shown.",
   "password-too-short": "The password is too short: take at least 15 characters, such as a few words.",
   "password-too-long": "The password is too long.",
   "password-common": "Many people use this password. Take another one.",
@@ -98,6 +98,26 @@ export const problems: Readonly<Record<string, string>> = {
   "internal-error": "Something went wrong on our side. It has been noted.",
 };
 
+/** What the API's fields are called on the pages. */
+const fields: Readonly<Record<string, string>> = {
+  first_name: "First name", last_name: "Last name", email: common.email, handle: "Handle", password: common.password, new_password: common.password,
+  current_password: common.password, otp: common.code, amount: "Amount", limit: "Limit", note: "Note", reason: "Reason", currency: "Currency",
+  to_email: common.email, to_handle: "Handle", token: common.code, q: "Search",
+};
+
+const fieldProblems: Readonly<Record<string, string>> = {
+  "string-too-short": "This is too short.",
+  "string-too-long": "This is too long.",
+  "missing": "This is missing.",
+};
+
+/** Say what is wrong with a field: what it must be like where that is known, how it is wrong elsewhere. */
+export function fieldText(field: string, code: string, message: string): string {
+  if (field === "email" || field === "to_email") return problems["email-invalid"] ?? message;
+  if (field === "handle" || field === "to_handle") return problems["handle-invalid"] ?? message;
+  return fieldProblems[code] ?? message;
+}
+
 /** Say in a sentence what a problem means. */
 export function problemText(code: string, detail: string, facts: Readonly<Record<string, unknown>>): string {
   if (code === "insufficient-funds" && typeof facts.available === "number") {
@@ -108,8 +128,8 @@ export function problemText(code: string, detail: string, facts: Readonly<Record
     return `One administrator alone may let a wallet go ${most} below zero, and no further. Adjust its balance first: that takes two.`;
   }
   if (code === "validation-failed" && Array.isArray(facts.errors)) {
-    const first = facts.errors[0] as { field?: string; message?: string } | undefined;
-    return first ? `${first.field ?? ""}: ${first.message ?? ""}` : detail;
+    const first = facts.errors[0] as { field: string; message: string; code: string } | undefined;
+    return first ? `${fields[first.field] ?? first.field}: ${fieldText(first.field, first.code, first.message)}` : detail;
   }
   if (code === "wallet-frozen" && facts.direction === "receive") {
     return "The wallet it would go to is frozen and takes no money just now.";
