@@ -179,6 +179,8 @@ class Desk:
         """Return what an act's panel says was before and is after, by fact."""
         rows = panel.locator(".changes tbody tr")
         rows.first.wait_for()
+        # What an amount is in may have to be asked first.
+        panel.locator(".changes .skeleton").first.wait_for(state="detached")
         return {
             row.locator("th").inner_text(): row.locator("td").all_inner_texts()
             for row in rows.all()

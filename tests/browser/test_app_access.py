@@ -93,7 +93,10 @@ def states_of(  # noqa: C901 - one list of what there is
         at("/")
         page.context.set_offline(True)
         page.get_by_text("What you see may be older").wait_for()
+
+    def errors() -> None:
         page.context.set_offline(False)
+        fail_everything(page)
 
     def nothing_found() -> None:
         at("/history?q=nothing&from=2026-01-01&min=abc")
@@ -112,7 +115,7 @@ def states_of(  # noqa: C901 - one list of what there is
     yield "second factor", press("/settings", "Set up")
     yield "nowhere", lambda: at("/nowhere")
     yield "offline", offline
-    yield "errors", lambda: fail_everything(page)
+    yield "errors", errors
 
 
 # Contrast is a matter of the scheme and layout one of the width: two of the four show both.

@@ -54,8 +54,10 @@ def test_money_comes_in_counting_and_sliding_in_every_window_of_a_person(
         window.page.evaluate(FIGURES)
     pay(service, payer, name, 98_765, note="A surprise")
     for window in windows:
+        # Both say so at the same time, and not for long.
+        window.page.get_by_text("+987.65\u00a0USD from Paula O.").wait_for()
+    for window in windows:
         page = window.page
-        page.get_by_text("+987.65\u00a0USD from Paula O.").wait_for()
         page.get_by_test_id("balance").get_by_text("1,087.65\u00a0USD").wait_for(state="attached")
         line = page.locator(".line").filter(has_text="A surprise")
         line.wait_for()
@@ -67,7 +69,10 @@ def test_money_comes_in_counting_and_sliding_in_every_window_of_a_person(
         if motion == "reduce":
             assert figures == ["100.00USD", "1,087.65USD"]
         else:
-            assert len(figures) > 4, figures
+            # A busy machine draws few of them, but it counts upwards and does not jump.
+            amounts = [float(figure.removesuffix("USD").replace(",", "")) for figure in figures]
+            assert len(amounts) > 2, figures
+            assert amounts == sorted(amounts), figures
         window.assert_clean()
         window.context.close()
 
@@ -117,7 +122,8 @@ def test_what_moved_while_the_line_was_broken_comes_after_it_once(
         line.wait_for()
         assert line.count() == 1
     page.get_by_role("link", name="Spending").click()
-    page.get_by_text("The service could not be reached").wait_for(state="detached")
+    page.locator(".plot svg").first.wait_for()
+    assert page.get_by_text("The service could not be reached").count() == 0
     window.context.close()
 
 

@@ -141,11 +141,11 @@ def test_lines_are_written_as_their_reader_writes(
     clock: str,
 ) -> None:
     name = f"uma_{locale.lower().replace('-', '_')}"
+    early = where_it_is_five()
     bearer = join(service, name, "Uma", 200_000)
     other = join(service, f"{name}_2", "Vera", 10_000)
     pay(service, bearer, "bob", 123_456, note="Rückzahlung")
     pay(service, other, name, 1, note="Ein Cent")
-    early = where_it_is_five()
     window = Window(browser, service, tmp_path, locale=locale, timezone_id=early).log_in(name)
     page = window.page
     page.get_by_role("link", name="History").click()
@@ -180,7 +180,7 @@ def test_an_amount_goes_with_its_currency_and_a_pasted_link_names_somebody(
     assert page.url.endswith("/app/history")
     for strange in ("/app/history?from=0001-01-01&until=9999-12-31", "/app/history/nonsense"):
         window.visit.open(strange).get_by_role("heading", name="History").wait_for()
-        page.locator(".line").first.wait_for()
+        page.locator(".line a").first.wait_for()
         assert page.get_by_role("alert").count() == 0
     page = window.visit.open("/app/send")
     link = f"http://localhost:{service.port}/app/send?currency=USD&to=bob#x"

@@ -146,6 +146,7 @@ def test_a_wallet_is_closed_when_it_is_empty_and_not_before(
     desk.begin("Close wallet", f"Not used any more {SCRIPT}")
     assert desk.dialog("Close wallet").locator(".change dd").all_inner_texts() == ["open", "closed"]
     desk.dialog("Close wallet").locator("button[type=submit]").click()
+    desk.dialog("Close wallet").wait_for(state="detached")
     page.get_by_role("dialog").get_by_text("closed").first.wait_for()
     topped_up = town.call("POST", "/wallets/topup", "carol", json={"amount": 5, "currency": "EUR"})
     assert topped_up.json()["code"] == "wallet-closed"
@@ -203,8 +204,7 @@ def test_adjustments_are_rejected_by_another_and_taken_back_by_who_asked(
     asking.page.set_viewport_size({"width": 1280, "height": 800})
     for view in ("people", "wallets", "transfers", "audit", "approvals"):
         page = asking.open(f"/{view}")
-        page.locator("table.grid tbody tr").first.wait_for()
-        page.wait_for_load_state("networkidle")
+        page.locator("table.grid tbody tr:not([aria-hidden])").first.wait_for()
         assert page.evaluate(CUT) == [], view
     row = page.get_by_role("row").filter(has_text="Case 92")
     assert row.get_by_role("button", name="Approve").count() == 0
@@ -446,7 +446,7 @@ def test_a_small_screen_has_a_menu_and_nothing_important_is_cut(
         page.get_by_role("banner").get_by_role("button").filter(has_text="").first.click()
         page.get_by_role("navigation", name="Console").get_by_role("link", name=view).click()
         page.get_by_role("heading", level=1, name=view).wait_for()
-        page.wait_for_load_state("networkidle")
+        page.locator(".skeleton, tr[aria-hidden]").first.wait_for(state="detached")
         assert page.evaluate(CUT) == [], view
         assert flaws(page) == [], view
     desk.open(f"/wallets/{wallet_of(town, 'emil')}")

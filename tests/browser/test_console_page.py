@@ -81,11 +81,7 @@ def test_a_payment_elsewhere_shows_and_search_leads_to_a_whole_person(
     tile.locator(".value", has_text=re.compile(r"\d")).wait_for()
     before = int(tile.locator(".value").inner_text())
     assert town.pay("alice", "bob", 100).status_code == 201
-    page.wait_for_function(
-        "(count) => [...document.querySelectorAll('.numbers-row .value')]"
-        ".some((value) => Number(value.textContent) === count)",
-        arg=before + 1,
-    )
+    tile.locator(".value", has_text=re.compile(rf"^{before + 1}$")).wait_for()
     page.locator(".plot svg").first.wait_for()
     page = desk.find("alice", "Alice")
     page.get_by_role("heading", name="Alice Oberbürgermeisterkandidatin").wait_for()

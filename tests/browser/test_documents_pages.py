@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -317,16 +318,19 @@ def test_the_reference_is_searched_without_a_worker(visit: Visit) -> None:
 @pytest.mark.slow
 def test_an_inline_style_or_script_would_have_been_noticed(visit: Visit) -> None:
     page = visit.open("/redoc")
+    page.get_by_text("/wallets/my-balance").first.wait_for()
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<i style=\"top: 0\"></i>')")
     page.evaluate(
         "document.body.append(Object.assign(document.createElement('style'), "
         "{ textContent: 'i { top: 0 }' }))"
     )
     page.evaluate("new Image().src = 'https://example.com/pixel'")
-    page.wait_for_timeout(200)
-    policies = {line for line in visit.complaints if line.startswith("policy: ")}
-    assert policies == {
+    expected = {
         "policy: style-src-attr inline",
         "policy: style-src-elem inline",
         "policy: img-src https://example.com/pixel",
     }
+    until_s = time.monotonic() + 10
+    while not expected <= set(visit.complaints) and time.monotonic() < until_s:
+        page.wait_for_timeout(50)
+    assert {line for line in visit.complaints if line.startswith("policy: ")} == expected

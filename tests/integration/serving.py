@@ -9,19 +9,27 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 START_TIMEOUT_S = 40.0
+PORTS = (20_000, 32_000)
+"""Below those that Linux (from 32768) and macOS (from 49152) give away."""
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on, and that no system gives to whoever asks for any.
+
+    What is started here listens on it some seconds later; a port that was had for the asking
+    might be given away again until then.
+    """
+    while True:
+        port = SystemRandom().randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def clean_environment(**given: str) -> dict[str, str]:

@@ -14,7 +14,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.integration.serving import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTING = re.compile(r"\bWALLET_[A-Z0-9_]+")
@@ -294,12 +294,6 @@ def database(installed: Machine) -> Iterator[str]:
     installed.run(
         [*pg_ctl, "-m", "immediate", "stop"], "/var/lib/wallet", {"PATH": "/usr/bin:/bin"}
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.mark.slow

@@ -84,8 +84,9 @@ def test_the_first_start_takes_at_most_1500_ms_and_a_warm_one_300(
         starter.do("stop")
         warm.append(starter.do("start")["took_s"])
         starter.do("stop")
-        if first[-1] <= 1.5 and warm[-1] <= 0.3:
+        if min(first) <= 1.5 and min(warm) <= 0.3:
             break
+        time.sleep(3)
     assert min(first) <= 1.5
     assert min(warm) <= 0.3
 

@@ -380,7 +380,7 @@ async def test_the_service_ends_quickly_although_streams_are_open(tmp_path: Path
 async def test_a_client_that_reads_nothing_is_cut_off(
     client: httpx.AsyncClient, service: Serving, alice: Watcher, bob: Watcher, way: str
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=4096)
     raw = writer.get_extra_info("socket")
     if way == "socket":
         message = json.dumps({"access_token": bob.token}).encode()
@@ -391,11 +391,13 @@ async def test_a_client_that_reads_nothing_is_cut_off(
         )
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"\x81\xfe" + len(message).to_bytes(2, "big") + bytes(4) + message)
+        await asyncio.wait_for(reader.readuntil(b'"ready"'), 20)
     else:
         writer.write(
             b"GET /live/events HTTP/1.1\r\nHost: localhost\r\n"
             + f"Authorization: Bearer {bob.token}\r\n\r\n".encode()
         )
+        await asyncio.wait_for(reader.readuntil(b"event: ready"), 20)
     port = raw.getsockname()[1]
     assert await connected(service, port)
     # Far more than fits into the buffers of both sides.

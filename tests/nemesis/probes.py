@@ -58,10 +58,14 @@ class Probes:
 
     async def __aexit__(self, *_: object) -> None:
         self._over = True
-        await asyncio.wait(self._tasks, timeout=15)
-        for task in self._tasks:
+        done, pending = await asyncio.wait(self._tasks, timeout=15)
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()
+        assert not pending, "a probe hangs"
+        assert len({probe.name for probe in self.heard}) == len(self._tasks), self.slowest()
 
     def slowest(self) -> dict[str, float]:
         """How long the slowest answer of each kind took, in seconds."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+from tests.integration.serving import free_port
 from tests.nemesis.client import Connection, first_ready_s
 
 START_TIMEOUT_S = 60.0
@@ -24,14 +24,6 @@ HIGH_LIMITS = {
     "WALLET_RECIPIENT_MISS_LIMIT": "100000",
 }
 FOREIGN = ("WALLET_", "COVERAGE_", "COV_CORE_", "PROMETHEUS_")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ServiceProcess:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from tests.api.people import balance_of, sign_up
 from tests.conftest import Database, running_service, settings_of
+from tests.integration.serving import free_port
 from tests.nemesis.audit import sound
 from tests.nemesis.bank import History, Operation, attempt, customers_of
 from tests.nemesis.client import Connection, first_ready_s
 from tests.nemesis.crashing_service import POINTS
-from tests.nemesis.service_process import free_port
 
 from wallet.application import top_ups
 from wallet.domain.funding import Funding, GatewayAnswer, Verdict

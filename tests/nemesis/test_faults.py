@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from wallet.infrastructure.embedded_postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
 
+LOOK_S = 0.02
 NAMES = tuple(f"customer{n}" for n in range(8))
 
 
@@ -47,6 +48,8 @@ class World:
     customers: list[Customer] = field(default_factory=list)
     history: History = field(default_factory=History)
     lines_read: int = 0
+    late_s: float = 0.0
+    """How late the loop of the last load ever was: what we measure in it may be longer by that."""
 
     async def open_accounts(self) -> None:
         self.customers = await customers_of(
@@ -57,13 +60,26 @@ class World:
     async def load(self, *, tellers: int = 16) -> AsyncIterator[History]:
         """Yield what the tellers do; they do it for half a second before and after."""
         load = Load(self.service.port, self.customers, tellers=tellers, seed=uuid4().int)
+        self.late_s = 0.0
+        lateness = asyncio.create_task(self._measure_lateness())
         try:
             async with load:
-                await asyncio.sleep(0.5)
-                yield load.history
-                await asyncio.sleep(0.5)
+                try:
+                    await asyncio.sleep(0.5)
+                    yield load.history
+                    await asyncio.sleep(0.5)
+                finally:
+                    # A test that fails in its middle leaves a sound world to the next one.
+                    self.proxy.heal()
         finally:
+            lateness.cancel()
             self.history.absorb(load.history)
+
+    async def _measure_lateness(self) -> None:
+        while True:
+            began_s = time.monotonic()
+            await asyncio.sleep(LOOK_S)
+            self.late_s = max(self.late_s, time.monotonic() - began_s - LOOK_S)
 
     @asynccontextmanager
     async def probes(self) -> AsyncIterator[Probes]:
@@ -126,10 +142,10 @@ async def test_a_connection_cut_around_save_and_commit_loses_and_doubles_nothing
     async with world.load() as heard:
         for _ in range(times):
             world.proxy.arm(fault)
-            await _until(lambda: not world.proxy.armed, timeout_s=5)
+            await _until(lambda: not world.proxy.armed, timeout_s=20)
             await asyncio.sleep(0.03)
     assert world.proxy.counts[fault] - before == times
-    assert heard.longest_wait_s() < 5
+    assert heard.longest_wait_s() < 5 + world.late_s
     assert heard.statuses() <= {201, 422, 503}, heard.unanswered() or heard.words()
     await world.report(f"{fault} x {times}", heard, longest_s=heard.longest_wait_s())
 
@@ -154,7 +170,7 @@ async def test_a_slow_and_dribbling_database_only_slows_down(world: World) -> No
         await asyncio.sleep(2)
         world.proxy.heal()
     assert heard.statuses() <= {201, 422, 503}, heard.unanswered() or heard.words()
-    assert heard.longest_wait_s() < 5
+    assert heard.longest_wait_s() < 5 + world.late_s
     await world.report("delays and dribbles", heard, longest_s=heard.longest_wait_s())
 
 
@@ -168,12 +184,12 @@ async def test_in_a_black_hole_of_10_seconds_every_request_is_answered_within_5(
         healed_ns = time.monotonic_ns()
         await asyncio.sleep(4)
     assert heard.statuses() <= {201, 422, 503}, heard.unanswered() or heard.words()
-    assert heard.longest_wait_s() <= 5
+    assert heard.longest_wait_s() <= 5 + world.late_s
     assert probes.statuses() <= {200, 201, 202, 204, 404, 503}
     # A top-up that was recorded before the hole and could not be settled in it is pending: its
     # documented answer, and the same key ends it (`report` makes every one of them definite).
     assert {probe.name for probe in probes.heard if probe.status == 202} <= {"top-up"}
-    assert max(probes.slowest().values()) <= 5, probes.slowest()
+    assert max(probes.slowest().values()) <= 5 + world.late_s, probes.slowest()
     recovery_s = heard.recovery_s(healed_ns)
     assert recovery_s <= 3
     # Two workers with eight connections, two for money, two for webhooks, two for proofs, one for
@@ -201,8 +217,8 @@ async def test_with_a_database_of_2_seconds_per_statement_requests_are_answered_
     finally:
         world.proxy.heal()
     print(f"\ntwo seconds per statement: {probes.slowest()}, {heard.words()}")
-    assert heard.longest_wait_s() <= 5
-    assert max(probes.slowest().values()) <= 5, probes.slowest()
+    assert heard.longest_wait_s() <= 5 + world.late_s
+    assert max(probes.slowest().values()) <= 5 + world.late_s, probes.slowest()
 
 
 async def test_backends_terminated_under_load_are_replaced(world: World) -> None:
@@ -293,15 +309,25 @@ async def test_sigterm_in_a_black_hole_ends_within_ten_seconds(mortal: World) ->
     await mortal.report("SIGTERM in a black hole", heard, exit_s=exit_s)
 
 
+async def _change(connection: asyncpg.Connection, statement: str) -> None:
+    """Change a table as an operator should: in the way of nobody for longer than a moment."""
+    await connection.execute("SET lock_timeout = '200ms'")
+    for _ in range(100):
+        with suppress(asyncpg.LockNotAvailableError):
+            await connection.execute(statement)
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"never got through: {statement}")
+
+
 async def test_a_column_added_under_load_fails_no_request(world: World) -> None:
     connection = await asyncpg.connect(world.reader_url)
     try:
         async with world.load(tellers=4) as heard, world.probes() as probes:
             for table in ("fundings", "accounts", "instructions", "entries", "sessions", "users"):
-                await connection.execute(f"ALTER TABLE {table} ADD COLUMN nemesis integer")
-                await asyncio.sleep(0.3)
-                await connection.execute(f"ALTER TABLE {table} DROP COLUMN nemesis")
-                await asyncio.sleep(0.3)
+                for change in ("ADD COLUMN nemesis integer", "DROP COLUMN nemesis"):
+                    await _change(connection, f"ALTER TABLE {table} {change}")
+                    await asyncio.sleep(0.3)
     finally:
         await connection.close()
     await world.report("columns added and dropped", heard)
@@ -352,10 +378,10 @@ async def _kill_postgresql_under_load(service: ServiceProcess, own: EmbeddedPost
                 await asyncio.sleep(2.5)
                 recovery_s = max(recovery_s, heard.recovery_s(accepts_ns))
         refusals = [a for a in heard.attempts() if a.status == 503]
-        refusal_s = max((a.ended_ns - a.started_ns) / 1e9 for a in refusals)
+        refusal_s = max(((a.ended_ns - a.started_ns) / 1e9 for a in refusals), default=0.0)
         assert heard.statuses() <= {201, 422, 503}, heard.unanswered() or heard.words()
         assert recovery_s <= 2
-        assert heard.longest_wait_s() <= 5
+        assert heard.longest_wait_s() <= 5 + world.late_s
         await world.report(
             "PostgreSQL killed x 3",
             heard,

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.slow
 
 BATCHES, BATCH_SIZE = 100, 1_000
 ENTRIES = BATCHES * BATCH_SIZE
+OPENING_S = 10.0
+SILENCE_S = 60.0
+"""How long nothing may move at all; how long all of it takes is the machine's affair."""
 OUTAGES = (
     httpx.HTTPError,
     websockets.WebSocketException,
@@ -49,8 +52,14 @@ class Follower:
             last = self.versions[-1] if self.versions else 0
             patience_s = self.random.choice([0.05, 0.2, 0.5, 1])
             with suppress(*OUTAGES):
-                async with asyncio.timeout(patience_s):
+                # Opening may take longer while the service is starting; patience begins behind it.
+                async with asyncio.timeout(OPENING_S) as patience:
+                    clock = asyncio.get_running_loop().time
+                    begun = False
                     async for event_id in events([f"{self.watcher.wallet_id}:{last}"]):
+                        if not begun:
+                            patience.reschedule(clock() + patience_s)
+                            begun = True
                         self.versions.append(int(event_id.partition(":")[2]))
                         if self.is_done():
                             return
@@ -104,6 +113,19 @@ async def kill_twice(service: ServiceProcess, paid: list[int]) -> None:
         await service.start()
 
 
+async def watch(paid: list[int], followers: list[Follower]) -> None:
+    """Fail once nothing has moved for too long."""
+    before: list[int] = []
+    while not all(follower.is_done() for follower in followers):
+        now = [len(paid), *(len(follower.versions) for follower in followers)]
+        assert now != before, f"nothing moves any more at {now}"
+        before = now
+        for _ in range(int(SILENCE_S)):
+            if all(follower.is_done() for follower in followers):
+                return
+            await asyncio.sleep(1)
+
+
 async def test_reconnects_and_kills_under_load_lose_nothing_and_double_nothing() -> None:
     with reachable_directory() as directory:
         async with ServiceProcess(directory, workers=2) as service:
@@ -116,7 +138,8 @@ async def test_reconnects_and_kills_under_load_lose_nothing_and_double_nothing()
                 assert answer.status_code == 201
             followers = [Follower(bob, seed) for seed in range(4)]
             paid: list[int] = []
-            async with asyncio.timeout(300), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(1_200), asyncio.TaskGroup() as group:
+                group.create_task(watch(paid, followers))
                 group.create_task(pay_in_batches(url, alice, bob, paid))
                 group.create_task(kill_twice(service, paid))
                 for follower in followers[:2]:

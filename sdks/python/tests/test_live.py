@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
@@ -68,20 +69,29 @@ async def test_a_stream_goes_on_over_the_death_of_the_service(mortal: LiveServic
     person = watched(mortal)
     stop = threading.Event()
 
-    def top_up_until_stopped() -> int:
-        made = 0
+    made: list[int] = []
+
+    def top_up_until_stopped() -> None:
         while not stop.is_set():
             person.wallets.top_up(Money(1, "USD"))
-            made += 1
-        return made
+            made.append(1)
+
+    def wait_for_more() -> None:
+        """Wait until some more have been made, however long a slow machine takes for them."""
+        enough, until_s = len(made) + 8, time.monotonic() + 60
+        while len(made) < enough:
+            assert time.monotonic() < until_s, f"nothing goes on at {len(made)}"
+            time.sleep(0.01)
 
     def kill_twice() -> None:
-        for _ in range(2):
-            stop.wait(0.6)
-            mortal.kill()
-            mortal.start()
-        stop.wait(0.6)
-        stop.set()
+        try:
+            for _ in range(2):
+                wait_for_more()
+                mortal.kill()
+                mortal.start()
+            wait_for_more()
+        finally:
+            stop.set()
 
     begin = f"{person.wallets.balance().wallet_id}:0"
     email = person.users.me().email
@@ -93,15 +103,15 @@ async def test_a_stream_goes_on_over_the_death_of_the_service(mortal: LiveServic
             there = asyncio.create_task(listen(other, begin))
             paying = threads.submit(top_up_until_stopped)
             await asyncio.wrap_future(threads.submit(kill_twice))
-            made = await asyncio.wrap_future(paying)
+            await asyncio.wrap_future(paying)
             person.wallets.top_up(Money(777, "USD"))
             async with asyncio.timeout(30):
                 found = await there
                 twin = await asyncio.wrap_future(here)
-    assert made > 20
-    assert versions(found) == list(range(1, made + 2))
+    assert len(made) > 20
+    assert versions(found) == list(range(1, len(made) + 2))
     assert versions(twin) == versions(found)
-    assert found[-1].balance.posted == made + 777
+    assert found[-1].balance.posted == len(made) + 777
 
 
 async def test_listening_goes_on_from_an_entry_that_was_dealt_with(service: LiveService) -> None:

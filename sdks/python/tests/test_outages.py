@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -48,40 +49,44 @@ async def test_a_service_killed_twice_in_mid_use_loses_and_doubles_no_payment(
     stop = threading.Event()
     ids: list[str] = []
 
-    def pay_until_stopped(number: int) -> list[str]:
-        made = []
+    def pay_until_stopped(number: int) -> None:
         while not stop.is_set():
             paid = payer.transfers.create(
                 to_handle=handle, amount=1, currency="USD", note=f"thread {number}"
             )
-            made.append(paid.id)
-        return made
+            ids.append(paid.id)
 
-    async def pay_as_well(wallet: AsyncWallet) -> list[str]:
-        made = []
+    async def pay_as_well(wallet: AsyncWallet) -> None:
         while not stop.is_set():
             paid = await wallet.transfers.create(to_handle=handle, amount=Money(1, "USD"))
-            made.append(paid.id)
-        return made
+            ids.append(paid.id)
+
+    def wait_for_more() -> None:
+        """Wait until some more were paid, however long a slow machine takes for them."""
+        enough, until_s = len(ids) + 20, time.monotonic() + 60
+        while len(ids) < enough:
+            assert time.monotonic() < until_s, f"nothing goes on at {len(ids)}"
+            time.sleep(0.01)
 
     def kill_twice() -> None:
-        for _ in range(2):
-            stop.wait(0.7)
-            mortal.kill()
-            stop.wait(0.3)
-            mortal.start()
-        stop.wait(0.7)
-        stop.set()
+        try:
+            for _ in range(2):
+                wait_for_more()
+                mortal.kill()
+                time.sleep(0.3)
+                mortal.start()
+            wait_for_more()
+        finally:
+            stop.set()
 
     async with AsyncWallet(mortal.url, tokens=payer.tokens, retries=PATIENT) as other:
         with ThreadPoolExecutor(6) as threads:
             paying = [threads.submit(pay_until_stopped, number) for number in range(4)]
             killing = threads.submit(kill_twice)
-            for made in await asyncio.gather(*(pay_as_well(other) for _ in range(4))):
-                ids += made
+            await asyncio.gather(*(pay_as_well(other) for _ in range(4)))
             killing.result()
             for done in paying:
-                ids += done.result()
+                done.result()
     assert len(ids) > 50
     assert len(set(ids)) == len(ids)
     assert payee.wallets.balance().posted == len(ids)

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,9 @@ from wallet.infrastructure.tls_certificate import TlsFiles
 GRACE_S = 8
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 30
+HEALTH_S = 10
+"""How long a worker that serves may take to answer its parent before it is replaced as hung."""
 PARENT_POLL_S = 1.0
 
 
@@ -67,6 +69,7 @@ class _AnnouncedWorkers(Multiprocess):
     ) -> None:
         super().__init__(config, sockets)
         self._announce = announce
+        self._answered: set[int | None] = set()
 
     def init_processes(self) -> None:
         """Start every worker, then announce it once all of them serve."""
@@ -78,14 +81,28 @@ class _AnnouncedWorkers(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         """Replace dead workers, and forget what they said of themselves in the metrics."""
         before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
+        # A worker that has never answered is still importing, which a busy machine is slow at.
+        with self._patience(HEALTH_S if before <= self._answered else START_TIMEOUT_S):
+            super().keep_subprocess_alive()
+        # Whoever was here and still is has answered.
+        self._answered = before & {process.pid for process in self.processes}
         self._forget(before)
 
     def restart_all(self) -> None:
         """Replace each worker by a new one, likewise."""
         before = {process.pid for process in self.processes}
-        super().restart_all()
+        with self._patience(START_TIMEOUT_S):
+            super().restart_all()
         self._forget(before)
+
+    @contextlib.contextmanager
+    def _patience(self, timeout_s: int) -> Iterator[None]:
+        """Wait so long for the answer of each worker meanwhile."""
+        self.config.timeout_worker_healthcheck = timeout_s
+        try:
+            yield
+        finally:
+            self.config.timeout_worker_healthcheck = HEALTH_S
 
     def _forget(self, before: set[int | None]) -> None:
         for pid in before - {process.pid for process in self.processes}:
@@ -116,7 +133,7 @@ def serve(serving: Serving, announce: Callable[[], object]) -> bool:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
-        timeout_worker_healthcheck=10,
+        timeout_worker_healthcheck=HEALTH_S,
         ws_max_size=4096,
         ws_per_message_deflate=False,
     )

@@ -177,7 +177,8 @@ export async function untilDefinite<T>(
   const isTheirs = sameHolder();
   let last: Problem = new Unreachable();
   for (const ms of PATIENCE) {
-    await pause(Math.max(ms, ms && last.retryAfterS * 1000));
+    // The first attempt begins at once: whoever pressed may leave the page in the same moment.
+    if (ms > 0) await pause(Math.max(ms, last.retryAfterS * 1000));
     if (!wanted() || !isTheirs()) throw new Discarded();
     try {
       const done = await attempt();

@@ -106,7 +106,8 @@ async function tellOfLeaving(csrfToken: string): Promise<void> {
   let told = false;
   const attempt = () => {
     told = true;
-    return asked(api.DELETE("/session", { headers: { [CSRF_HEADER]: csrfToken } }));
+    // It arrives although the page may be closed, or another one gone to, before it is answered.
+    return asked(api.DELETE("/session", { headers: { [CSRF_HEADER]: csrfToken }, keepalive: true }));
   };
   try {
     // Who wants to log in waits for one attempt, and for no more.

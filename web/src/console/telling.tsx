@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { Money } from "../parts/money";
-import { Identifier } from "../parts/ui";
+import { Identifier, Skeleton } from "../parts/ui";
 import { words as all } from "../text/console";
 
 export type Act = Schemas["ActAnswer"];
@@ -19,10 +19,14 @@ export const subjectName = (kind: string): string => told.subjects[kind] ?? kind
 export const roleName = (role: string): string => told.roles[role] ?? role;
 const factName = (name: string): string => told.facts[name] ?? name;
 
+/** What amounts are in: null while that is being asked, undefined where nobody knows. */
+export type KnownCurrency = string | null | undefined;
+
 /** One fact as people read it: money as money where the currency is known, ids short with a way to copy them. */
-function Value({ name, value, currency }: { name: string; value: unknown; currency: string | undefined }): ReactNode {
+function Value({ name, value, currency }: { name: string; value: unknown; currency: KnownCurrency }): ReactNode {
   if (value === undefined || value === null) return "–";
   const amount = typeof value === "string" && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
+  if (MONEY.has(name) && typeof amount === "number" && currency === null) return <Skeleton width="4em" />;
   if (MONEY.has(name) && typeof amount === "number" && currency) return <Money amount={amount} currency={currency} />;
   if (typeof value === "boolean") return value ? told.yes : told.no;
   if (typeof value === "object") return JSON.stringify(value);
@@ -31,7 +35,7 @@ function Value({ name, value, currency }: { name: string; value: unknown; curren
 }
 
 /** What was before and what is after, fact by fact. */
-export function Changes({ before, after, currency }: { before: Facts; after: Facts; currency: string | undefined }) {
+export function Changes({ before, after, currency }: { before: Facts; after: Facts; currency: KnownCurrency }) {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   if (names.length === 0) return null;
   return (
@@ -77,12 +81,13 @@ export function FactList({ facts, currency }: { facts: Facts; currency: string |
 }
 
 /** Return the currency that an act's amounts are in, which its subject knows. */
-export function useCurrencyOf(act: Act): string | undefined {
+export function useCurrencyOf(act: Act): KnownCurrency {
   const { kind, id } = act.subject;
   const own = act.after.currency;
   const path = { path: { id: id ?? "" } };
   const wanted = (of: string) => ({ enabled: kind === of && Boolean(id) && typeof own !== "string" });
   const wallet = useQuery({ queryKey: ["wallet", id], queryFn: () => asked(api.GET("/admin/wallets/{id}", { params: path })), ...wanted("wallet") });
   const movement = useQuery({ queryKey: ["movement", id], queryFn: () => asked(api.GET("/admin/transactions/{id}", { params: path })), ...wanted("transaction") });
-  return typeof own === "string" ? own : (wallet.data?.currency ?? movement.data?.currency);
+  if (typeof own === "string") return own;
+  return wallet.isLoading || movement.isLoading ? null : (wallet.data?.currency ?? movement.data?.currency);
 }

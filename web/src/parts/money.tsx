@@ -92,7 +92,8 @@ export function LiveMoney({ amount, currency }: { amount: number; currency: stri
     const [start, began, lasts] = [from.current, performance.now(), 550];
     let frame = 0;
     const step = (now: number) => {
-      const part = Math.min(1, (now - began) / lasts);
+      // The time of the first frame may lie before that of the effect: money never counts backwards.
+      const part = Math.min(1, Math.max(0, (now - began) / lasts));
       const eased = 1 - (1 - part) ** 4;
       from.current = part === 1 ? amount : Math.round(start + (amount - start) * eased);
       setShown(from.current);
