@@ -31,7 +31,7 @@ from wallet.bootstrap.parent import data_directory  # noqa: E402
 from wallet.settings import Settings  # noqa: E402
 
 PAYERS = [profile.handle for profile in MAIN_PEOPLE[:2]]
-PAUSE_S = 4.0
+PAUSE_S = 20.0
 
 
 PEOPLE_MIN, PEOPLE_MAX = 20, 10_000
@@ -131,7 +131,7 @@ def keep_paying(port: int) -> None:
             pay(port, tokens, chance)
         except (OSError, ValueError, KeyError):
             # Not there yet, or not any more: whoever looks at the page sees that too.
-            time.sleep(PAUSE_S)
+            time.sleep(PAUSE_S / 4)
 
 
 def pay(port: int, tokens: dict[str, tuple[str, float]], chance: random.Random) -> None:

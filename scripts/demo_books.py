@@ -199,7 +199,8 @@ class Life:
         """The last two days are busier, the last hour most of all, and some of it is refused."""
         for minute in range(1, 48 * 60):
             at = self._now - timedelta(minutes=minute)
-            rate = 0.6 if minute < 60 else HOURS[at.hour] / 24
+            # As lively as what goes on while somebody looks, which would dwarf it otherwise.
+            rate = 1.5 if minute < 60 else HOURS[at.hour] / 9
             while self._random.random() < rate:
                 rate -= 0.5
                 payer, other = self._random.sample(self._persons, 2)

@@ -200,21 +200,25 @@ type Points = OverviewAnswer["minutes"];
 
 const bars = { type: "bar", stack: "all", barCategoryGap: "25%" };
 
-/** How many bars apart two names must stand to be read. */
-const APART = 12;
+/** How many bars apart two names must stand to be read, and how far a name reaches to either side. */
+const [APART, REACH] = [12, 4];
 
-/** Return where the highest of these stands, if any is above zero; of equals the latest. */
-function highest(values: readonly number[]): number | undefined {
-  const most = Math.max(...values);
-  return most > 0 ? values.lastIndexOf(most) : undefined;
+/** Return the highest of these bars that no neighbour reaches above, or else none; of equals the latest. */
+function standingOut(heights: readonly number[], wanted: (at: number) => boolean): number | undefined {
+  const isHigh = (at: number, height: number) => heights.slice(Math.max(0, at - REACH), at + REACH + 1).every((other) => other <= height);
+  const found = heights.map((height, at) => (height > 0 && wanted(at) && isHigh(at, height) ? height : 0));
+  const most = Math.max(...found);
+  return most > 0 ? found.lastIndexOf(most) : undefined;
 }
 
 /** Return which bars say what their colour means: only where there are two colours, and apart. */
 function namedBars(points: Points): { accepted?: number | undefined; refused?: number | undefined } {
-  const refused = highest(points.map((point) => point.refused));
-  if (refused === undefined) return {};
-  const alone = points.map((point, at) => (point.refused || Math.abs(at - refused) < APART ? 0 : point.transfers));
-  return { accepted: highest(alone), refused };
+  const heights = points.map((point) => point.transfers + point.refused);
+  const isRed = points.map((point) => point.refused > 0);
+  if (!isRed.includes(true)) return {};
+  const refused = standingOut(heights, (at) => isRed[at] === true) ?? isRed.lastIndexOf(true);
+  const accepted = standingOut(heights, (at) => !isRed[at] && Math.abs(at - refused) >= APART);
+  return { accepted, refused };
 }
 
 function named(values: readonly (number | null)[], at: number | undefined, name: string, color: string) {
