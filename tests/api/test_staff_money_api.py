@@ -374,3 +374,24 @@ async def test_in_safe_mode_staff_move_nothing_either(
         assert shown["reason"] == "a test"
     finally:
         await safe_mode.leave("tests", "done")
+
+
+async def test_an_overdraft_that_makes_an_end_of_a_debt_says_so_in_the_trail_alone(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    paid = await o.pay(300)
+    await o.bob.post("/wallets/transfer", {"to_handle": "alice", "amount": 200})
+    await do(o.ada, f"/transactions/{paid}/refund", force=True)
+    granted = await do(o.ada, f"/wallets/{o.bob.wallet_id}/overdraft", limit=250)
+    assert (granted.status_code, granted.json()["debt"]) == (200, 0)
+    act = (await o.ada.get(f"/admin/audit-trail?subject={o.bob.wallet_id}")).json()["items"][0]
+    assert (act["before"]["debt"], act["after"]["debt"]) == (200, 0)
+    assert (act["before"]["overdraft_limit"], act["after"]["overdraft_limit"]) == (0, 250)
+    (own,) = (await o.bob.get("/wallets")).json()["items"]
+    assert (own["available"], own["overdraft_limit"]) == (-200, 250)
+    events = (await o.bob.get("/events")).json()["items"]
+    (told,) = [event["data"] for event in events if event["type"] == "wallet.overdraft-set"]
+    assert told["overdraft_limit"] == "250"
+    assert "debt" not in told
+    assert await intact(service)

@@ -129,3 +129,25 @@ async def test_what_is_not_a_filter_is_refused_by_name(
         assert field in str(answer.json()["errors"]), query
     for query in ("code=", "code=A%20B", "kind=top-up", "kind=adjustment"):
         assert (await o.otto.get(f"/admin/refusals?{query}")).status_code == 422, query
+
+
+async def test_what_comes_while_a_timeline_is_read_waits_for_the_next_first_page(
+    client: httpx.AsyncClient, service: Service
+) -> None:
+    o = await office(client, service)
+    for amount in (1, 2, 3):
+        await o.pay(amount)
+    path = f"/admin/people/{o.alice.id}/timeline?limit=1"
+    page = (await o.otto.get(path)).json()
+    await do(o.sam, f"/wallets/{o.alice.wallet_id}/freeze", direction="receive")
+    await o.alice.post("/wallets", {"currency": "EUR"})
+    seen = [item["at"] for item in page["items"]]
+    acts = []
+    while page["next_cursor"] is not None:
+        page = (await o.otto.get(f"{path}&cursor={page['next_cursor']}")).json()
+        seen += [item["at"] for item in page["items"]]
+        acts += [item["act"] for item in page["items"] if item["act"]]
+    assert seen == sorted(seen, reverse=True)
+    assert acts == []
+    anew = (await o.otto.get(f"/admin/people/{o.alice.id}/timeline?limit=2")).json()["items"]
+    assert [item["type"] for item in anew] == ["event", "act"]

@@ -427,3 +427,51 @@ def test_a_frozen_wallet_says_so_before_anything_is_typed(
     page.goto(f"{window.visit.origin}/app/add")
     page.get_by_text("money cannot come in").wait_for()
     assert_paid(window, service, bearer, 0)
+
+
+def test_an_overdraft_can_be_spent_and_a_closed_wallet_says_that_it_is(
+    window: Window, service: Serving, bearer: dict[str, str]
+) -> None:
+    gita = join(service, "gita", "Gita", 200)
+    town = Town(service, service.log.parent)
+    town.appoint("ruth", "Lindqvist")
+    given = {"email": "ruth@example.com", "password": PASSWORD, "otp": town.codes["ruth"].pop()}
+    answer = httpx.post(f"{service.url}/users/login", json=given, timeout=30)
+    town.tokens["ruth"] = answer.raise_for_status().json()["access_token"]
+    wallets = {}
+    with httpx.Client(base_url=service.url, headers=gita, timeout=30) as client:
+        for currency in ("EUR", "JPY"):
+            client.post("/wallets", json={"currency": currency}).raise_for_status()
+        for each in client.get("/wallets").json()["items"]:
+            wallets[each["currency"]] = f"/admin/wallets/{each['id']}"
+    for path, body in (
+        (f"{wallets['USD']}/overdraft", {"limit": 500}),
+        (f"{wallets['EUR']}/close", {}),
+    ):
+        because: dict[str, Any] = {**body, "reason": "As was agreed"}
+        town.call("POST", path, "ruth", json=because).raise_for_status()
+    page = window.page
+    page.get_by_role("link", name="Settings").click()
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.get_by_role("button", name="Log out").first.click()
+    window.log_in("gita")
+    page.goto(f"{window.visit.origin}/app/send?to=bob")
+    page.get_by_text("7.00\u00a0USD available").wait_for()
+    page.get_by_label("Amount").fill("7.01")
+    page.get_by_text("That is more than the 7.00\u00a0USD you have.").wait_for()
+    page.get_by_label("Amount").fill("6.00")
+    page.get_by_role("button", name="Continue").click()
+    press_send(page)
+    page.get_by_role("heading", name="Sent").wait_for()
+    page.goto(f"{window.visit.origin}/app?currency=EUR")
+    page.get_by_text("This wallet is closed: no money can move any more.").wait_for()
+    page.goto(f"{window.visit.origin}/app/add?currency=EUR")
+    page.get_by_text("This wallet is closed").wait_for()
+    assert page.locator("form button[type=submit]").is_disabled()
+    page.goto(f"{window.visit.origin}/app/settings")
+    page.get_by_text("Closed", exact=True).wait_for()
+    page.goto(f"{window.visit.origin}/app/add?currency=JPY")
+    page.get_by_role("button", name="2,500", exact=True).click()
+    assert page.get_by_label("Amount").input_value() == "2,500"
+    page.get_by_role("button", name="Add 2,500\u00a0JPY").wait_for()
+    assert_paid(window, service, bearer, 0)

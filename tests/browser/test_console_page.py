@@ -322,3 +322,28 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
             found[f"{width} {view}"] = flaws_of(page)
     assert {view: bad for view, bad in found.items() if bad} == {}
     desk.context.close()
+
+
+def test_a_list_stays_where_it_was_beside_a_panel_and_a_day_can_be_typed(
+    browser: Browser, town: Town, tmp_path: Path
+) -> None:
+    for number in range(12):
+        town.pay("alice", "bob", 1, note=f"One of many, {number}").raise_for_status()
+    small = {"width": 1440, "height": 480}
+    desk = Desk(browser, town, tmp_path, viewport=small).log_in("otto")
+    page = desk.open("/transfers")
+    row = page.get_by_role("row").filter(has_text="One of many, 0")
+    row.scroll_into_view_if_needed()
+    at = page.evaluate("scrollY")
+    assert at > 100
+    row.click()
+    page.get_by_role("dialog").get_by_text("One of many, 0").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert page.evaluate("scrollY") == at
+    page = desk.open("/transfers")
+    page.get_by_label("From").focus()
+    page.keyboard.type("11242026", delay=30)
+    page.wait_for_url("**/transfers?from=2026-11-24")
+    assert page.get_by_label("From").input_value() == "2026-11-24"
+    desk.close()

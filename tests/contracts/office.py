@@ -22,10 +22,16 @@ class Office:
     unit_of_work: UnitOfWorkFactory
     world: World
 
-    async def add(self, name: str, last_name: str = "Tester", role: Role = Role.USER) -> None:
+    async def add(
+        self,
+        name: str,
+        last_name: str = "Tester",
+        role: Role = Role.USER,
+        first_name: str | None = None,
+    ) -> None:
         user = User(
             id=person(name),
-            first_name=name.title(),
+            first_name=first_name or name.title(),
             last_name=last_name,
             email=f"{name}@example.com",
             handle=name,

@@ -112,6 +112,7 @@ async def test_people_are_found_by_beginnings_roles_and_ids(office: Office) -> N
     await office.add("alice")
     await office.add("alina", "Van Tester", Role.SUPPORT)
     await office.add("bob", "Alison")
+    await office.add("mary", "Smith Jones", first_name="Mary Ann")
     for words, expected in {
         ("al",): ["alice", "alina", "bob"],
         ("ALI",): ["alice", "alina", "bob"],
@@ -122,9 +123,16 @@ async def test_people_are_found_by_beginnings_roles_and_ids(office: Office) -> N
         ("ice",): [],
         ("al%",): [],
         ("alice", "x"): [],
+        ("mary", "ann", "smith", "jones"): ["mary"],
+        ("Mary", "Ann", "smi"): ["mary"],
+        ("smith", "jones", "mary", "ann"): ["mary"],
+        ("van", "tester", "alina"): ["alina"],
+        ("mary", "ann", "jones"): [],
     }.items():
         assert await names(office, PeopleSearch(words=words)) == expected, words
     assert await names(office, PeopleSearch(role=Role.SUPPORT)) == ["alina"]
+    whole = ("van", "tester", "ali")
+    assert await names(office, PeopleSearch(words=whole, role=Role.SUPPORT)) == ["alina"]
     assert await names(office, PeopleSearch(words=("al",), role=Role.USER)) == ["alice", "bob"]
     assert await names(office, PeopleSearch(closed=True)) == []
     assert await names(office, PeopleSearch(id=person("bob"))) == ["bob"]

@@ -137,7 +137,7 @@ class MemoryBackOffice:
     def _is_called(self, user: User, words: Sequence[str]) -> bool:
         whole = " ".join(words).lower()
         first, last = user.first_name.lower(), user.last_name.lower()
-        called = [first, last]
+        called = [first, last, f"{first} {last}", f"{last} {first}"]
         called += [name for name, row in self._people.handles.items() if row.user_id == user.id]
         called += [name for name, id_ in self._people.emails.items() if id_ == user.id]
         head, _, rest = whole.partition(" ")

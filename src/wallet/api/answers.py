@@ -76,6 +76,7 @@ def wallet_document(wallet: WalletView) -> dict[str, Any]:
     return {
         "id": str(wallet.id),
         **balance(wallet),
+        "overdraft_limit": -wallet.floor,
         "frozen": wallet.freeze.name.lower() if wallet.freeze.name else "none",
         "status": "open" if wallet.closed_at is None else "closed",
         "created_at": moment(wallet.created_at),

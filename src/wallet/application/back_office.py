@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from unicodedata import normalize
 from uuid import UUID
 
 from wallet.application.movements import RefusalView, refusal_views
@@ -28,6 +29,7 @@ from wallet.domain.staff import StaffMember
 VIEW_TOLD_EVERY = timedelta(hours=1)
 RECENT_MAX = 10
 ACTS_COUNTED_MAX = 1_000
+LAST_ID = UUID(int=2**128 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,8 @@ class BackOfficeDesk:
 
 def people_search_of(text: str) -> PeopleSearch:
     """Return whom a text may mean: a whole id, or the beginning of a handle, address or name."""
-    text = text.strip()
+    # Names are kept composed; who copies one from elsewhere may have it in pieces.
+    text = normalize("NFC", text.strip())
     try:
         return PeopleSearch(id=UUID(text))
     except ValueError:
@@ -270,7 +273,14 @@ def _order(item: Line | Event | ActView) -> tuple[datetime, int, UUID, int]:
 
 
 def _behind(place: TimelinePlace, shown: Sequence[Line | Event | ActView]) -> TimelinePlace:
-    versions, event, act = dict(place.versions), place.event, place.act
+    """Return where the next page begins; what comes meanwhile belongs on a new first page."""
+    last_at = _order(shown[-1])[0]
+    versions = dict(place.versions)
+    event, act = EventPlace(last_at, LAST_ID), ActPlace(last_at, LAST_ID)
+    if place.event is not None and place.event.happened_at <= last_at:
+        event = place.event
+    if place.act is not None and place.act.happened_at <= last_at:
+        act = place.act
     for item in shown:
         match item:
             case Line():

@@ -134,8 +134,8 @@ class WalletControls:
                     subject_id=wallet_id,
                     person_id=account.owner_id,
                     reason=reason,
-                    before=before.facts(),
-                    after=after.facts(),
+                    before=before.facts() | _debt(account, account.floor),
+                    after=after.facts() | _debt(account, after.floor),
                 )
                 await work.audit_trail.add(act)
                 await self._tell(work, account, act)
@@ -150,11 +150,16 @@ class WalletControls:
         facts = {
             "wallet_id": str(account.id),
             "currency": str(account.currency),
-            **{name: str(value) for name, value in act.after.items()},
+            **{name: str(value) for name, value in act.after.items() if name != "debt"},
         }
         await work.events.add(
             Event(self._new_id(), account.owner_id, act.kind.value, facts, act.happened_at)
         )
+
+
+def _debt(account: Account, floor: int) -> dict[str, object]:
+    """Return what a wallet that owes would owe at this floor: an overdraft may end it."""
+    return {"debt": max(0, floor - account.available)} if account.debt else {}
 
 
 async def _told_at(work: UnitOfWork, wallet_id: UUID, booked_at: datetime) -> datetime:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from wallet.application.ports import ReportError
 from wallet.application.unit_of_work import Interrupted, UnitOfWorkFactory
-from wallet.domain.tallies import MINUTE, STEP_MAX, TallyStep, first_progress, next_step
+from wallet.domain.tallies import MINUTE, STEP_MAX, TallyStep, caught_up, first_progress, next_step
 
 INTERVAL_S = 5.0
 NEXT_STEP_S = 0.1
@@ -50,6 +50,8 @@ class Tallying:
                 first = first_progress(now, await work.tallies.first_booked_at())
                 await work.tallies.begin(first)
             progress = await work.tallies.lease(self._holder, LEASE_S)
+            if progress is not None:
+                progress = caught_up(progress, now)
             step = None if progress is None else next_step(progress, now, self._step_max)
             if progress is not None and step is not None:
                 if step.again:

@@ -79,6 +79,12 @@ def first_progress(now: datetime, first_booked_at: datetime | None) -> TallyProg
     return TallyProgress(since, floor_to(since, STEP_MAX))
 
 
+def caught_up(progress: TallyProgress, now: datetime) -> TallyProgress:
+    """Return where to go on: after a long standstill, what nobody looks at is left out."""
+    first = first_progress(now, progress.counted_to)
+    return first if first.counted_to > progress.counted_to else progress
+
+
 def floor_to(moment: datetime, span: timedelta) -> datetime:
     """Return the beginning of the minute, hour or day (in UTC) of a moment."""
     since_epoch = moment - datetime(1970, 1, 1, tzinfo=moment.tzinfo)

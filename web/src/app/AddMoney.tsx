@@ -3,11 +3,11 @@ import { useState } from "react";
 import { isUnknown, newKey, type Schemas } from "../api/client";
 import { AmountField, sampleOf } from "../parts/amount";
 import { Icon } from "../parts/icons";
-import { digitsOf, exponentOf, Money, moneyText, parseAmount } from "../parts/money";
+import { digitsOf, exponentOf, Money, moneyText, parseAmount, wholeDigitsOf } from "../parts/money";
 import { Link, useQuery } from "../parts/router";
 import { Button, Failure, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
-import { useWallet } from "./data";
+import { cannotReceive, useWallet } from "./data";
 import { addMoney, usePendingMoney, useRepeated, useUndecidedMoney, type AddedMoney } from "./payments";
 
 const words = app.add;
@@ -93,9 +93,9 @@ export function AddMoney() {
         <h1>{words.title}</h1>
         <p className="quiet">{words.words}</p>
       </div>
-      {["receive", "both"].includes(wallet.frozen) && (
+      {cannotReceive(wallet) && (
         <Note look="warn" icon="lock">
-          {app.home.frozen["receive"]}
+          {app.home.frozen[wallet.status === "closed" ? "closed" : "receive"]}
         </Note>
       )}
       {wallets.length > 1 && (
@@ -130,7 +130,7 @@ export function AddMoney() {
         <div className="row wrap">
           {QUICK.map((quick) => (
             <Button key={quick} size="compact" disabled={busy} onClick={() => write(digitsOf(quick * unit, currency))}>
-              {digitsOf(quick * unit, currency).replace(/\p{P}\p{Nd}{2,4}$/u, "")}
+              {wholeDigitsOf(quick * unit, currency)}
             </Button>
           ))}
         </div>
@@ -142,7 +142,7 @@ export function AddMoney() {
           <p>{textOf(problem)}</p>
         </Note>
       )}
-      <Button look="main" size="large" full type="submit" busy={busy}>
+      <Button look="main" size="large" full type="submit" busy={busy} disabled={wallet.status === "closed"}>
         {amount === null ? words.title : words.now(moneyText(amount, currency))}
       </Button>
       {!inProduction && <Note icon="info">{words.sandbox}</Note>}

@@ -8,7 +8,7 @@ import { LiveMoney, moneyText } from "../parts/money";
 import { goBack, isId, Link, useQuery } from "../parts/router";
 import { Avatar, Button, Empty, Failure, Note, ProblemNote, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
-import { partyName, recentPeople, useLive, useProfile, useRecentLines, useWallet, type Party, type Wallet } from "./data";
+import { cannotSend, partyName, recentPeople, standingOf, useLive, useProfile, useRecentLines, useWallet, type Party, type Wallet } from "./data";
 import { LineList, LinePanel, LinesLoading } from "./Lines";
 import { addMoney, usePendingMoney, usePendingPayment, useUndecidedMoney, type AddedMoney } from "./payments";
 
@@ -85,13 +85,13 @@ function BalanceCard({ wallet, wallets }: { wallet: Wallet; wallets: Wallet[] })
         <LiveMoney amount={wallet.available} currency={wallet.currency} />
       </p>
       <p className="small quiet held">{wallet.held > 0 ? words.held(moneyText(wallet.held, wallet.currency)) : ""}</p>
-      {wallet.frozen !== "none" && (
+      {standingOf(wallet) !== "none" && (
         <Note look="warn" icon="lock">
-          {words.frozen[wallet.frozen]}
+          {words.frozen[standingOf(wallet)]}
         </Note>
       )}
       <div className="actions">
-        <Link className={`button ${["send", "both"].includes(wallet.frozen) ? "plain" : "main"} large`} to={`/send${rest}`}>
+        <Link className={`button ${cannotSend(wallet) ? "plain" : "main"} large`} to={`/send${rest}`}>
           <Icon name="send" />
           {words.send}
         </Link>

@@ -11,7 +11,7 @@ import { goBack, isId, navigate, useQuery as useAddressQuery } from "../parts/ro
 import { Button, Failure, Field, Note, Skeleton, tell, textOf, useTitle } from "../parts/ui";
 import { app } from "../text/app";
 import { Confirm, Left, Result, Who, type Sent } from "./Confirm";
-import { partyName, recentPeople, useRecentLines, useWallet, type Party, type Wallet } from "./data";
+import { cannotSend, partyName, recentPeople, useRecentLines, useWallet, type Party, type Wallet } from "./data";
 import { paymentOf, useDraft, usePendingPayment, type Draft, type Payment, type Transfer } from "./payments";
 import { Scanner, canScan } from "./Scanner";
 
@@ -124,9 +124,9 @@ export function Send() {
     <div className="narrow-page stack wide">
       <Heading text={heading} step={step} />
       {step < 3 && <Steps at={step} />}
-      {wallet && step < 3 && ["send", "both"].includes(wallet.frozen) && (
+      {wallet && step < 3 && cannotSend(wallet) && (
         <Note look="warn" icon="lock">
-          {words.frozen}
+          {wallet.status === "closed" ? app.home.frozen["closed"] : words.frozen}
         </Note>
       )}
       {sentId ? (
@@ -306,17 +306,19 @@ function HowMuch({ wallet, wallets, party, draft, keep, back }: HowMuchProps) {
   const [, change] = useAddressQuery();
   const [tried, setTried] = useState(false);
   const { currency, available } = wallet;
+  // An overdraft that was agreed upon can be spent as well.
+  const spendable = available + wallet.overdraft_limit;
   const { text, note } = draft ?? { text: "", note: "" };
   const write = (changes: Partial<Draft>) => keep({ party, text, note, currency, ...changes, payment: null });
   const amount = parseAmount(text, currency);
-  const tooMuch = amount !== null && amount > available;
+  const tooMuch = amount !== null && amount > spendable;
   const wrong = tooMuch
-    ? words.tooMuch(moneyText(Math.max(0, available), currency))
+    ? words.tooMuch(moneyText(Math.max(0, spendable), currency))
     : tried && amount === null
       ? words.notAmount(currency, sampleOf(currency))
       : undefined;
   const hint =
-    amount === null || tooMuch ? words.available(moneyText(available, currency)) : words.remains(moneyText(available - amount, currency));
+    amount === null || tooMuch ? words.available(moneyText(spendable, currency)) : words.remains(moneyText(available - amount, currency));
   const review = () => {
     setTried(true);
     if (amount === null || tooMuch) {
@@ -369,7 +371,7 @@ function HowMuch({ wallet, wallets, party, draft, keep, back }: HowMuchProps) {
           />
         )}
       </Field>
-      <Button look="main" size="large" full type="submit" disabled={["send", "both"].includes(wallet.frozen)}>
+      <Button look="main" size="large" full type="submit" disabled={cannotSend(wallet)}>
         {words.review}
       </Button>
     </form>

@@ -11,7 +11,7 @@ import { Avatar, Badge, Button, Dialog, Failure, ProblemNote, Skeleton, tell, us
 import { useWrong } from "../parts/wrong";
 import { app } from "../text/app";
 import { common } from "../text/common";
-import { useProfile, useWallets, type Profile } from "./data";
+import { standingOf, useProfile, useWallets, type Profile } from "./data";
 import { TextField } from "./Entrance";
 import { useDraft } from "./payments";
 import { SecondFactor, useFactor } from "./SecondFactor";
@@ -311,7 +311,7 @@ function Wallets() {
       )}
       {(data ?? []).map((wallet) => (
         <Row key={wallet.id} title={wallet.currency}>
-          {wallet.frozen !== "none" && <Badge look="warn">{words.frozen[wallet.frozen] ?? wallet.frozen}</Badge>}
+          {standingOf(wallet) !== "none" && <Badge look="warn">{words.frozen[standingOf(wallet)] ?? standingOf(wallet)}</Badge>}
           <Money amount={wallet.available} currency={wallet.currency} />
         </Row>
       ))}

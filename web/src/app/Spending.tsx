@@ -94,6 +94,7 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
         formatter: (shown: { dataIndex: number }[]) => {
           const month = months[shown[0]?.dataIndex ?? 0];
           if (!month) return "";
+          if (isUnknown(month)) return `${monthLongText(month.month)}\n–`;
           const [income, spent] = [month.total.amount_in, month.total.amount_out];
           return `${monthLongText(month.month)}\n+${moneyText(income, currency)}\n\u2212${moneyText(spent, currency)}`;
         },
@@ -122,7 +123,7 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
         return {
           ...series,
           data: months.map((month, index) => ({
-            value: (side * of(month)) / scale,
+            value: isUnknown(month) ? null : (side * of(month)) / scale,
             itemStyle: {
               color: month.month === chosen ? color : faded(color),
               borderRadius: side > 0 ? [3, 3, 0, 0] : [0, 0, 3, 3],
@@ -144,10 +145,10 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
   const table = {
     caption: words.months(currency),
     head: [words.month, words.in, words.out],
-    rows: months.map(({ month, total }) => [
-      monthLongText(month),
-      moneyText(total.amount_in, currency),
-      moneyText(total.amount_out, currency),
+    rows: months.map((month) => [
+      monthLongText(month.month),
+      isUnknown(month) ? "–" : moneyText(month.total.amount_in, currency),
+      isUnknown(month) ? "–" : moneyText(month.total.amount_out, currency),
     ]),
   };
   return (
@@ -166,6 +167,9 @@ function Months({ wallet, months, chosen, choose }: MonthsProps) {
     </>
   );
 }
+
+/** Whether nothing of a month was summed up: that is not nothing. */
+const isUnknown = ({ complete, total }: MonthAnswer): boolean => !complete && total.lines_in + total.lines_out === 0;
 
 const bars = { type: "bar", stack: "month", barMaxWidth: 28, barCategoryGap: "35%" };
 
@@ -186,19 +190,15 @@ function Month({ wallet, month }: { wallet: Wallet; month: MonthAnswer }) {
         <dl className="sums">
           <div>
             <dt>{words.in}</dt>
-            <dd>
-              <Money amount={month.total.amount_in} currency={currency} signed bare />
-            </dd>
+            <dd>{isUnknown(month) ? "–" : <Money amount={month.total.amount_in} currency={currency} signed bare />}</dd>
           </div>
           <div>
             <dt>{words.out}</dt>
-            <dd>
-              <Money amount={-month.total.amount_out} currency={currency} bare />
-            </dd>
+            <dd>{isUnknown(month) ? "–" : <Money amount={-month.total.amount_out} currency={currency} bare />}</dd>
           </div>
         </dl>
       </header>
-      {payees.length === 0 && <p className="padded-text quiet small">{words.nothing}</p>}
+      {month.total.amount_out === 0 && month.complete && <p className="padded-text quiet small">{words.nothing}</p>}
       <ul className="shares">
         {payees.map((each) => (
           <Share
@@ -214,7 +214,7 @@ function Month({ wallet, month }: { wallet: Wallet; month: MonthAnswer }) {
           <Share seed="others" name={words.others} flow={month.others} largest={largest} currency={currency} />
         )}
       </ul>
-      {!month.complete && <p className="padded-text quiet small">{words.partial}</p>}
+      {!month.complete && <p className="padded-text quiet small">{isUnknown(month) ? words.unknown : words.partial}</p>}
     </section>
   );
 }

@@ -31,15 +31,24 @@ export function useWallets() {
   });
 }
 
-/** Return the wallet that is looked at: the one in the address, else the default one. */
+/** Return what keeps money from moving: a freeze, or that the wallet is closed for ever. */
+export const standingOf = (wallet: Wallet): string => (wallet.status === "closed" ? "closed" : wallet.frozen);
+
+const isStopped = (wallet: Wallet, way: string) => [way, "both", "closed"].includes(standingOf(wallet));
+export const cannotSend = (wallet: Wallet): boolean => isStopped(wallet, "send");
+export const cannotReceive = (wallet: Wallet): boolean => isStopped(wallet, "receive");
+
+/** Return the wallet that is looked at: the one in the address, else the default one, else one that is open. */
 export function useWallet() {
   const [query] = useAddressQuery();
   const profile = useProfile();
   const { data, error, refetch } = useWallets();
   const wallets: Wallet[] = data ?? [];
   const retry = () => void Promise.all([refetch(), profile.refetch()]);
-  const currency = query.currency ?? profile.data?.default_currency;
-  const wallet = wallets.find((each) => each.currency === currency) ?? (profile.data && wallets[0]);
+  const isOpen = (each: Wallet) => each.status === "open";
+  const asked = wallets.find((each) => each.currency === query.currency);
+  const usual = wallets.find((each) => isOpen(each) && each.currency === profile.data?.default_currency);
+  const wallet = asked ?? usual ?? (profile.data && (wallets.find(isOpen) ?? wallets[0]));
   return { wallet, wallets, failed: error ?? profile.error, retry };
 }
 

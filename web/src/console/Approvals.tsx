@@ -47,9 +47,9 @@ export function Approvals({ id }: { id: string }) {
         pages={pages}
         empty={status === "pending" ? words.empty : words.emptyOther}
         row={(adjustment) => (
-          <tr key={adjustment.id} className="opens" data-open={adjustment.id === id} onClick={() => navigate(placeOf(adjustment))}>
+          <tr key={adjustment.id} className="opens" data-open={adjustment.id === id} onClick={() => navigate(placeOf(adjustment), { stay: true })}>
             <th scope="row">
-              <Link to={placeOf(adjustment)} dir="auto" onClick={within}>
+              <Link stay to={placeOf(adjustment)} dir="auto" onClick={within}>
                 {nameOf(adjustment.wallet.owner)}
               </Link>
               <div className="small-only">

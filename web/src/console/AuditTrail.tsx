@@ -66,9 +66,9 @@ export function AuditTrail({ id }: { id: string }) {
         pages={pages}
         empty={words.empty}
         row={(act) => (
-          <tr key={act.id} className="opens" data-open={act.id === id} onClick={() => navigate(placeOf(act.id))}>
+          <tr key={act.id} className="opens" data-open={act.id === id} onClick={() => navigate(placeOf(act.id), { stay: true })}>
             <th scope="row">
-              <Link to={placeOf(act.id)} onClick={within}>
+              <Link stay to={placeOf(act.id)} onClick={within}>
                 <When time={act.happened_at} />
               </Link>
             </th>

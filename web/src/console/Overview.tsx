@@ -31,7 +31,7 @@ export function Overview() {
   const { data, error, refetch } = found;
   if (error && !data) return <Failure problem={error} retry={() => void refetch()} />;
   const currencies = data?.balances.map((balance) => balance.currency) ?? [];
-  const largest = data?.today.volumes[0]?.currency ?? data?.yesterday.volumes[0]?.currency ?? currencies[0] ?? "USD";
+  const largest = busiest(data?.yesterday) ?? busiest(data?.today) ?? currencies[0] ?? "USD";
   const counted = data ? Date.parse(data.counted_to) : 0;
   const behind = data !== undefined && Date.parse(data.made_at) - Date.parse(data.counted_to) > BEHIND_MS;
   const currency = query.currency && currencies.includes(query.currency) ? query.currency : largest;
@@ -72,6 +72,12 @@ export function Overview() {
       <Card title={words.money}>{data ? <Balances balances={data.balances} /> : <Skeleton height="96px" />}</Card>
     </div>
   );
+}
+
+/** Return the currency that most transfers were in: one that does not change while somebody looks. */
+function busiest(period: OverviewAnswer["today"] | undefined): string | undefined {
+  const most = Math.max(0, ...(period?.volumes ?? []).map(({ transfers }) => transfers));
+  return most > 0 ? period?.volumes.find(({ transfers }) => transfers === most)?.currency : undefined;
 }
 
 function Card({ title, children }: { title: string; children: ReactNode }) {

@@ -66,7 +66,7 @@ function Filters({ shown, query, change }: FiltersProps) {
       <input className="input compact grow" type="search" aria-label={words.find} placeholder={words.find} maxLength={200} value={query.q ?? ""} onChange={(event) => change({ q: event.target.value })} />
       {/* An id is looked for among everything. */}
       <fieldset className="inputs" disabled={byId} title={byId ? words.byId : undefined}>
-        {query.code && (
+        {shown === "refused" && query.code && (
           <Button size="compact" icon="close" title={words.anyReason} onClick={() => change({ code: null })}>
             {query.code}
           </Button>
@@ -148,9 +148,9 @@ function placeOf(id: string, shown: Shown): string {
 function MovementRow({ movement, open }: { movement: Movement; open: boolean }) {
   const place = placeOf(movement.id, "completed");
   return (
-    <tr className="opens" data-open={open} onClick={() => navigate(place)}>
+    <tr className="opens" data-open={open} onClick={() => navigate(place, { stay: true })}>
       <th scope="row">
-        <Link to={place} onClick={within}>
+        <Link stay to={place} onClick={within}>
           <When time={movement.booked_at} />
         </Link>
       </th>
@@ -196,9 +196,9 @@ const REFUSAL_HEAD = [
 function RefusalRow({ refusal, open }: { refusal: Refusal; open: boolean }) {
   const place = placeOf(refusal.id, "refused");
   return (
-    <tr className="opens" data-open={open} onClick={() => navigate(place)}>
+    <tr className="opens" data-open={open} onClick={() => navigate(place, { stay: true })}>
       <th scope="row">
-        <Link to={place} onClick={within}>
+        <Link stay to={place} onClick={within}>
           <When time={refusal.happened_at} />
         </Link>
       </th>

@@ -43,9 +43,9 @@ export function Wallets({ id }: { id: string }) {
         pages={pages}
         empty={words.empty}
         row={(wallet) => (
-          <tr key={wallet.id} className="opens" data-open={wallet.id === id} onClick={() => navigate(`/wallets/${wallet.id}${location.search}`)}>
+          <tr key={wallet.id} className="opens" data-open={wallet.id === id} onClick={() => navigate(`/wallets/${wallet.id}${location.search}`, { stay: true })}>
             <th scope="row">
-              <Link to={`/wallets/${wallet.id}${location.search}`} dir="auto" onClick={within}>
+              <Link stay to={`/wallets/${wallet.id}${location.search}`} dir="auto" onClick={within}>
                 {nameOf(wallet.owner)}
               </Link>
               <div className="small-only">

@@ -52,10 +52,24 @@ export function WalletBadges({ wallet }: { wallet: StaffWallet }) {
 
 /** A day to look from or to; an empty one shows nothing of itself, so its label stands before it. */
 export function DayInput({ label, value, onChange }: { label: string; value: string | undefined; onChange: (day: string) => void }) {
+  // Typed digit by digit, a year goes through some that are none: those stay here until it is one.
+  const [typed, setTyped] = useState<string | null>(null);
+  const take = (day: string) => {
+    const settled = day === "" || startOf(day) !== undefined;
+    setTyped(settled ? null : day);
+    if (settled) onChange(day);
+  };
   return (
     <label className="day">
       <span className="small quieter">{label}</span>
-      <input className="input compact" type="date" {...DAYS} value={startOf(value) ? value : ""} onChange={(event) => onChange(event.target.value)} />
+      <input
+        className="input compact"
+        type="date"
+        {...DAYS}
+        value={typed ?? (startOf(value) ? value : "")}
+        onChange={(event) => take(event.target.value)}
+        onBlur={() => setTyped(null)}
+      />
     </label>
   );
 }

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { Money } from "../parts/money";
+import { exactText } from "../parts/time";
 import { Identifier, Skeleton } from "../parts/ui";
 import { words as all } from "../text/console";
 
@@ -10,7 +11,10 @@ export type Act = Schemas["ActAnswer"];
 type Facts = Readonly<Record<string, unknown>>;
 
 const told = all.told;
-const MONEY = new Set(["overdraft_limit", "debt", "refunded", "amount", "available"]);
+const MONEY = new Set([
+  "overdraft_limit", "debt", "refunded", "refundable", "amount", "available", "posted", "held", "limit", "maximum", "budget", "left",
+  "per_payment_max",
+]);
 
 export const actName = (act: string): string => told.acts[act] ?? act;
 export const eventName = (kind: string): string => told.events[kind] ?? kind;
@@ -30,6 +34,7 @@ function Value({ name, value, currency }: { name: string; value: unknown; curren
   if (MONEY.has(name) && typeof amount === "number" && currency) return <Money amount={amount} currency={currency} />;
   if (typeof value === "boolean") return value ? told.yes : told.no;
   if (typeof value === "object") return JSON.stringify(value);
+  if (name.endsWith("_at") && !Number.isNaN(Date.parse(String(value)))) return exactText(String(value));
   if (name.endsWith("_id")) return <Identifier id={String(value)} />;
   return <span dir="auto">{told.values[String(value)] ?? String(value)}</span>;
 }

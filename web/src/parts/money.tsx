@@ -40,6 +40,11 @@ export function digitsOf(amount: number, currency: string): string {
   return formatOf(digits, false).format(decimal(amount, digits) as unknown as number);
 }
 
+/** Return an amount without its decimals, for whole ones. */
+export function wholeDigitsOf(amount: number, currency: string): string {
+  return formatOf(0, false).format(Math.trunc(amount / 10 ** exponentOf(currency)));
+}
+
 export function signOf(amount: number, always = false): string {
   return amount < 0 ? MINUS : always && amount > 0 ? "+" : "";
 }

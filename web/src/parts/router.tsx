@@ -35,12 +35,19 @@ function subscribe(listener: () => void): () => void {
 /** What the browser keeps with a place that was reached from another one of this page. */
 const WITHIN = { within: true };
 
-/** Go somewhere; with `replace` the place that is left is not come back to. */
-export function navigate(path: string, options: { replace?: boolean } = {}): void {
+interface Going {
+  /** The place that is left is not come back to. */
+  replace?: boolean;
+  /** What opens does so beside what is there, which stays where it was scrolled to. */
+  stay?: boolean;
+}
+
+/** Go somewhere. */
+export function navigate(path: string, options: Going = {}): void {
   const address = addressOf(path);
   if (options.replace) history.replaceState(history.state, "", address);
   else history.pushState(WITHIN, "", address);
-  if (!options.replace) window.scrollTo(0, 0);
+  if (!options.replace && !options.stay) window.scrollTo(0, 0);
   told();
 }
 
@@ -76,10 +83,10 @@ export function useQuery(): [Query, (changes: Record<string, string | null>) => 
   return [query, change];
 }
 
-type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & { to: string };
+type LinkProps = AnchorHTMLAttributes<HTMLAnchorElement> & { to: string; stay?: boolean };
 
 /** A link within the page, that opens in a new tab like any other. */
-export function Link({ to, onClick, ...rest }: LinkProps) {
+export function Link({ to, stay = false, onClick, ...rest }: LinkProps) {
   return (
     <a
       {...rest}
@@ -89,7 +96,7 @@ export function Link({ to, onClick, ...rest }: LinkProps) {
         const elsewhere = event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0;
         if (event.defaultPrevented || elsewhere) return;
         event.preventDefault();
-        navigate(to);
+        navigate(to, { stay });
       }}
     />
   );

@@ -60,9 +60,14 @@ export function dateText(time: string | number): string {
   return (date.getFullYear() === new Date(now).getFullYear() ? dayOfYear : dayOfOther).format(date);
 }
 
+/** Return how many midnights of the reader's lie between; below zero for what is past. */
+function daysBetween(time: string | number, at: number): number {
+  return Math.round((startOfDay(new Date(time).getTime()) - startOfDay(at)) / (24 * HOUR));
+}
+
 /** Return the heading of a day in a list. */
 export function dayText(time: string | number): string {
-  const days = Math.round((startOfDay(new Date(time).getTime()) - startOfDay(Date.now())) / (24 * HOUR));
+  const days = daysBetween(time, Date.now());
   if (days === 0 || days === -1) {
     const word = dayWords.format(days, "day");
     return word.charAt(0).toUpperCase() + word.slice(1);
@@ -75,9 +80,10 @@ export function relativeText(time: string | number, at = Date.now()): string {
   const past = new Date(time).getTime() - at;
   const size = Math.abs(past);
   if (size < 45_000) return common.now;
-  if (size < HOUR) return relative.format(Math.round(past / MINUTE), "minute");
-  if (size < 24 * HOUR) return relative.format(Math.round(past / HOUR), "hour");
-  if (size < 7 * 24 * HOUR) return relative.format(Math.round(past / (24 * HOUR)), "day");
+  if (size < HOUR) return relative.format(Math.sign(past) * Math.max(1, Math.floor(size / MINUTE)), "minute");
+  if (size < 24 * HOUR) return relative.format(Math.sign(past) * Math.floor(size / HOUR), "hour");
+  // Yesterday is the day before today, whatever the hour.
+  if (size < 7 * 24 * HOUR) return relative.format(daysBetween(time, at), "day");
   return dateText(time);
 }
 

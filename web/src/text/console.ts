@@ -128,7 +128,8 @@ export const words = {
     facts: {
       frozen: "Frozen", overdraft_limit: "Overdraft", debt: "Debt", status: "Status", refunded: "Refunded", refund_id: "Refund",
       forced: "Forced", amount: "Amount", available: "Available", currency: "Currency", wallet_id: "Wallet", role: "Role",
-      sessions: "Sessions", direction: "Direction", limit: "Limit", maximum: "At most", refundable: "Still refundable",
+      sessions: "Sessions", direction: "Direction", limit: "Limit", maximum: "At most", refundable: "Still refundable", budget: "Budget", left: "Left", per_payment_max: "At most per payment",
+      resets_at: "Begins anew", spent: "Spent",
     },
     values: {
       none: "no", send: "sending", receive: "receiving", both: "both ways", open: "open", closed: "closed", pending: "waiting",

@@ -22,6 +22,7 @@ Person = Annotated[Principal, Depends(current_person)]
 WALLET_EXAMPLE = {
     "id": BALANCE_EXAMPLE["wallet_id"],
     **BALANCE_EXAMPLE,
+    "overdraft_limit": 0,
     "frozen": "none",
     "status": "open",
     "created_at": "2026-11-22T11:58:00.123456Z",
@@ -34,6 +35,9 @@ class Wallet(Balance):
     model_config = ConfigDict(json_schema_extra={"examples": [WALLET_EXAMPLE]})
 
     id: str
+    overdraft_limit: int = Field(
+        description="How far below zero the balance may go, in minor units; 0 unless agreed."
+    )
     frozen: str = Field(description="none, send, receive or both.")
     status: str = Field(description="open or closed.")
     created_at: str

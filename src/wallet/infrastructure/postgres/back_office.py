@@ -45,7 +45,9 @@ CALLED = """
     OR ($7 <> '' AND starts_with(lower(u.first_name), lower($6))
         AND starts_with(lower(u.last_name), lower($7)))
     OR ($7 <> '' AND starts_with(lower(u.last_name), lower($6))
-        AND starts_with(lower(u.first_name), lower($7))))
+        AND starts_with(lower(u.first_name), lower($7)))
+    OR starts_with(lower(u.first_name || ' ' || u.last_name), lower($5))
+    OR starts_with(lower(u.last_name || ' ' || u.first_name), lower($5)))
 """
 
 STAFF_CALLED = (
@@ -58,8 +60,9 @@ LEFT_CALLED = (
 
 CARDS = "SELECT" + CARD_COLUMNS + "FROM users u WHERE u.id = ANY ($1::uuid[])"
 
-# Whatever begins with the words, or is called by the first of them and then by the rest, in either
-# order. These operators compare bytes, so they find the indexes in any locale.
+# Whatever begins with the words, or is called by the first of them and then by the rest, or by the
+# whole name, in either order: both names may be of several words. These operators compare bytes, so
+# they find the indexes in any locale.
 BEGINNING_WITH = """
 SELECT id FROM (
     (SELECT user_id AS id FROM user_handles
@@ -77,11 +80,15 @@ SELECT id FROM (
      AND lower(last_name) ~<~ (lower($1) || $4) ORDER BY lower(last_name) USING ~<~, id LIMIT $5)
     UNION ALL
     (SELECT id FROM users WHERE $3 <> '' AND lower(first_name) ~>=~ lower($2)
-     AND lower(first_name) ~<~ (lower($2) || $4) AND starts_with(lower(last_name), lower($3))
+     AND lower(first_name) ~<~ (lower($2) || $4)
+     AND (starts_with(lower(last_name), lower($3))
+       OR starts_with(lower(first_name || ' ' || last_name), lower($1)))
      ORDER BY lower(first_name) USING ~<~, id LIMIT $5)
     UNION ALL
     (SELECT id FROM users WHERE $3 <> '' AND lower(last_name) ~>=~ lower($2)
-     AND lower(last_name) ~<~ (lower($2) || $4) AND starts_with(lower(first_name), lower($3))
+     AND lower(last_name) ~<~ (lower($2) || $4)
+     AND (starts_with(lower(first_name), lower($3))
+       OR starts_with(lower(last_name || ' ' || first_name), lower($1)))
      ORDER BY lower(last_name) USING ~<~, id LIMIT $5)
 ) AS found
 GROUP BY id
