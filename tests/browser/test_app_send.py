@@ -347,7 +347,7 @@ def test_another_window_that_spends_the_money_is_seen_before_it_is_sent(
     page.get_by_text("There is not enough money: 2.00\u00a0USD can be sent.").wait_for()
     assert page.get_by_role("button", name="Send 15.00").is_disabled()
     page.get_by_role("button", name="Change").click()
-    page.get_by_text("That is more than the 2.00\u00a0USD you have.").wait_for()
+    page.get_by_text("That is more than the 2.00\u00a0USD that can be sent.").wait_for()
 
 
 def test_a_session_that_ended_elsewhere_asks_to_log_in_and_goes_on(
@@ -397,15 +397,25 @@ def test_a_window_never_pays_for_somebody_who_has_logged_in_in_another_one(
     assert_paid(window, service, bearer, 0)
 
 
+def with_administrator(service: Serving, name: str) -> Town:
+    """Return the people of a service, among them an administrator whose API client is logged in."""
+    town = Town(service, service.log.parent)
+    town.appoint(name, "Lindqvist")
+    given = {
+        "email": f"{name}@example.com",
+        "password": PASSWORD,
+        "otp": town.codes[name].pop(),
+    }
+    answer = httpx.post(f"{service.url}/users/login", json=given, timeout=30)
+    town.tokens[name] = answer.raise_for_status().json()["access_token"]
+    return town
+
+
 def test_a_frozen_wallet_says_so_before_anything_is_typed(
     window: Window, service: Serving, bearer: dict[str, str]
 ) -> None:
     frozen = join(service, "fritz", "Fritz", 5_000)
-    town = Town(service, service.log.parent)
-    town.appoint("rosa", "Lindqvist")
-    given = {"email": "rosa@example.com", "password": PASSWORD, "otp": town.codes["rosa"].pop()}
-    answer = httpx.post(f"{service.url}/users/login", json=given, timeout=30)
-    town.tokens["rosa"] = answer.raise_for_status().json()["access_token"]
+    town = with_administrator(service, "rosa")
     wallets = httpx.get(f"{service.url}/wallets", headers=frozen, timeout=30).json()["items"]
     path = f"/admin/wallets/{wallets[0]['id']}/freeze"
     reason: dict[str, Any] = {"direction": "both", "reason": "A stolen phone"}
@@ -433,11 +443,7 @@ def test_an_overdraft_can_be_spent_and_a_closed_wallet_says_that_it_is(
     window: Window, service: Serving, bearer: dict[str, str]
 ) -> None:
     gita = join(service, "gita", "Gita", 200)
-    town = Town(service, service.log.parent)
-    town.appoint("ruth", "Lindqvist")
-    given = {"email": "ruth@example.com", "password": PASSWORD, "otp": town.codes["ruth"].pop()}
-    answer = httpx.post(f"{service.url}/users/login", json=given, timeout=30)
-    town.tokens["ruth"] = answer.raise_for_status().json()["access_token"]
+    town = with_administrator(service, "ruth")
     wallets = {}
     with httpx.Client(base_url=service.url, headers=gita, timeout=30) as client:
         for currency in ("EUR", "JPY"):
@@ -458,7 +464,7 @@ def test_an_overdraft_can_be_spent_and_a_closed_wallet_says_that_it_is(
     page.goto(f"{window.visit.origin}/app/send?to=bob")
     page.get_by_text("7.00\u00a0USD available").wait_for()
     page.get_by_label("Amount").fill("7.01")
-    page.get_by_text("That is more than the 7.00\u00a0USD you have.").wait_for()
+    page.get_by_text("That is more than the 7.00\u00a0USD that can be sent.").wait_for()
     page.get_by_label("Amount").fill("6.00")
     page.get_by_role("button", name="Continue").click()
     press_send(page)

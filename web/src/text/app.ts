@@ -100,7 +100,7 @@ export const app = {
     notePlaceholder: "What is it for? (optional)",
     remains: (amount: string) => `${amount} will remain`,
     available: (amount: string) => `${amount} available`,
-    tooMuch: (amount: string) => `That is more than the ${amount} you have.`,
+    tooMuch: (amount: string) => `That is more than the ${amount} that can be sent.`,
     notAmount: (currency: string, example: string) => `That is no amount of ${currency}. Write it like ${example}.`,
     review: "Continue",
     confirmTitle: "Check before it goes",
